@@ -7,7 +7,7 @@ public struct RttEstimator
     private int _backoff;
 
     /// <summary>Unanswered timeouts in a row.</summary>
-    public readonly int Backoff => _backoff;
+    public readonly int TimeoutCount => _backoff;
 
     public readonly TimeSpan Smoothed => TimeSpan.FromTicks(_srtt / 100);
 
