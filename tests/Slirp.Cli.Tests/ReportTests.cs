@@ -161,7 +161,18 @@ public class ReportTests
     [Fact]
     public void The_build_stamps_a_version()
     {
-        Assert.Matches(new Regex(@"^\d+\.\d+\.\d+"), VersionText.Stamp);
+        CommandLineReport report = CommandLineReport.Of(Argv.Program, Argv.Read("--version"));
+        Assert.Matches(new Regex(@"^slirpnet version \d+\.\d+\.\d+\S*\ncommit: [0-9a-f]{40}\n"), report.Output);
+    }
+
+    [Theory]
+    [InlineData("slirp4netns 42 tap0", "slirp4netns")]
+    [InlineData("/bin/slirpnet", "/bin/slirpnet")]
+    [InlineData("", "slirpnet")]
+    public void The_program_is_named_by_the_first_word_if_there_is_one(string words, string name)
+    {
+        Assert.Equal(name, ProgramName.From(Argv.Words(words)).Argv0);
+        Assert.Equal("slirpnet", ProgramName.From([""]).Argv0);
     }
 
     [Theory]

@@ -8,6 +8,11 @@ public readonly record struct ProgramName(string Argv0)
 
     public const string Predecessor = "slirp4netns";
 
+    /// <param name="commandLine">As Environment.GetCommandLineArgs tells: ahead of time compiled, the first word is
+    /// what the caller put there, which may be nothing at all (execve(2) allows an empty list).</param>
+    public static ProgramName From(IReadOnlyList<string> commandLine) =>
+        new(commandLine.Count > 0 && commandLine[0].Length > 0 ? commandLine[0] : Own);
+
     /// <summary>True for any path that ends in "/slirp4netns", and for the bare word.</summary>
     public bool IsPredecessor => Argv0[(Argv0.LastIndexOf('/') + 1)..] == Predecessor;
 
