@@ -190,8 +190,7 @@ public sealed partial class TcpEngine<TWorld>
         // The start of the packet the guest sent, which its kernel matches to the connect by addresses, ports and number.
         Span<byte> quoted = stackalloc byte[Ipv6View.HeaderLength + TcpView.MinHeaderLength];
         int length = WriteQuotedSyn(quoted, flow);
-        IpAddress gateway = flow.IsIpv4 ? _plan.Gateway : _plan.Gateway6;
-        _sender.SendIcmpError(flow.GuestMac, gateway, IcmpError.From(error, flow.IsIpv4), quoted[..length], now);
+        _sender.SendIcmpError(flow.GuestMac, _plan.GatewayFor(flow.Key.Guest.Address), IcmpError.From(error, flow.IsIpv4), quoted[..length], now);
     }
 
     private static int WriteQuotedSyn(Span<byte> quoted, TcpFlow flow)
