@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Slirp.Wire;
 
 namespace Slirp.Core.Flows;
@@ -20,12 +19,7 @@ public readonly struct FlowHash
 
     private FlowHash(ulong k0, ulong k1) => (_k0, _k1) = (k0 | 1, k1 | 1);
 
-    public static FlowHash WithRandomSecret()
-    {
-        Span<byte> secret = stackalloc byte[16];
-        RandomNumberGenerator.Fill(secret);
-        return new FlowHash(BitConverter.ToUInt64(secret), BitConverter.ToUInt64(secret[8..]));
-    }
+    public static FlowHash WithRandomSecret() => new(SecureRandom.NextUInt64(), SecureRandom.NextUInt64());
 
     public uint Of(in FlowKey key)
     {

@@ -47,7 +47,6 @@ public sealed partial class FrameSender<TWorld>(
     }
 
     /// <summary>Sends one TCP segment, or several of <paramref name="mss"/> octets in one frame.</summary>
-    /// <param name="trafficClass">IPv4 TOS or IPv6 traffic class.</param>
     public LinkResult SendTcp(
         MacAddress to, IpAddress source, IpAddress destination, in TcpFields fields, in TcpOptions options,
         ReadOnlySpan<byte> payload, int mss)

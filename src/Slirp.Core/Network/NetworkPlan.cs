@@ -30,10 +30,10 @@ public sealed record NetworkPlan
     public Ipv4Address Guest => new(Network.Value + 100);
 
     public IpAddress Prefix6 { get; init; } = IpAddress.Parse("fd00::");
-    public int PrefixLength6 => 64;
+    public int PrefixLength6 { get; } = 64;
     public IpAddress Gateway6 => Prefix6 with { Low = 2 };
     public IpAddress Dns6 => Prefix6 with { Low = 3 };
-    public IpAddress GatewayLinkLocal => new(0xfe80_0000_0000_0000, 2);
+    public IpAddress GatewayLinkLocal { get; } = new(0xfe80_0000_0000_0000, 2);
 
     public bool IsOnLink(Ipv4Address address) => (address.Value & Netmask.Value) == Network.Value;
 
