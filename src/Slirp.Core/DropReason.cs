@@ -69,4 +69,7 @@ public enum DropReason
     LinkDown,
     LinkBusy,
     NoMemory,
+
+    /// <summary>More than an IP packet can hold.</summary>
+    PacketTooBig,
 }

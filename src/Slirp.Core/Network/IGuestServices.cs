@@ -22,6 +22,9 @@ public interface IGuestServices
     /// <summary>True if a TCP connection to this endpoint of ours is to be carried elsewhere (DNS over TCP).</summary>
     bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host);
 
+    /// <summary>The endpoint that <see cref="TryRedirectTcp"/> gave could not be reached.</summary>
+    void OnTcpRedirectFailed(IpEndpoint host, Instant now);
+
     void OnEvent(EventTarget target, HostEvents events, Instant now);
 
     void OnTimer(EventTarget target, Instant now);

@@ -63,6 +63,7 @@ public enum CloseReason : byte
 
     // By the guest
     GuestReset,
+    GuestRefused,
     GuestSilent,
     GuestReusedPort,
 

@@ -40,13 +40,11 @@ public struct PayloadQueue
     }
 
     /// <summary>Keeps octets of a slot the caller goes on using: by a share of its own, or packed if they are few.</summary>
-    /// <returns>False if the pool is at its ceiling; nothing was kept then.</returns>
-    public bool TryKeep(FramePool pool, OwnedFrame frame, int offset, int length)
+    public void Keep(FramePool pool, OwnedFrame frame, int offset, int length)
     {
-        if (length < PackBelow && TryPack(pool, pool.Octets(frame).Slice(offset, length))) return true;
+        if (length < PackBelow && TryPack(pool, pool.Octets(frame).Slice(offset, length))) return;
         pool.Retain(frame);
         Append(frame, offset, length);
-        return true;
     }
 
     /// <summary>Copies a small payload behind the last one.</summary>
