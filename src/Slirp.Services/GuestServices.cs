@@ -102,7 +102,7 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
 
     /// <summary>The connection to <paramref name="host"/> that <see cref="TryRedirectTcp"/> named could not be made: the
     /// next one goes elsewhere.</summary>
-    public void OnTcpRedirectFailed(IpEndpoint host) => _dns.OnTcpRedirectFailed(host, _now);
+    public void OnTcpRedirectFailed(IpEndpoint host, Instant now) => _dns.OnTcpRedirectFailed(host, _now = now);
 
     public void OnEvent(EventTarget target, HostEvents events, Instant now)
     {
