@@ -61,6 +61,7 @@ public enum DropReason
     DnsNoResolver,
     DnsMismatch,
     DnsTableFull,
+    DhcpNoAddress,
 
     // Policy
     RefusedByGate,
