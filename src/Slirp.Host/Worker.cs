@@ -13,6 +13,7 @@ using Slirp.Linux;
 using Slirp.Linux.Events;
 using Slirp.Linux.Tap;
 using Slirp.Services;
+using Slirp.Services.Dns;
 using Slirp.Wire;
 
 namespace Slirp.Host;
@@ -42,8 +43,7 @@ public sealed class Worker : IDisposable
     private readonly TapFd _tap;
     private readonly bool _hasVnetHeader;
     private readonly Epoll _epoll = new();
-    private readonly EventFd _wakeup;
-    private readonly OwnedFd _wakeupOwner;
+    private readonly Wakeup _wakeup = new();
     private readonly ConcurrentQueue<Action<Worker, Instant>> _messages = new();
     private readonly EpollEvent[] _events = new EpollEvent[EventBatch];
 
@@ -80,9 +80,7 @@ public sealed class Worker : IDisposable
         _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters);
         _reassembler = new Reassembler<HostWorld>(sender, plan, _pool, _timers, Counters);
         _ingress = new GuestIngress<HostWorld>(sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters);
-        _wakeupOwner = EventDescriptor.Create();
-        _wakeup = new EventFd(_wakeupOwner.Value);
-        Watch(_wakeup, EventKind.Wakeup);
+        Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
     }
 
@@ -95,7 +93,7 @@ public sealed class Worker : IDisposable
     public void Post(Action<Worker, Instant> message)
     {
         _messages.Enqueue(message);
-        EventDescriptor.Signal(_wakeup);
+        _wakeup.Signal();
     }
 
     public void Stop() => Post(static (worker, _) => worker._stopping = true);
@@ -122,7 +120,7 @@ public sealed class Worker : IDisposable
     public void Dispose()
     {
         _epoll.Dispose();
-        _wakeupOwner.Dispose();
+        _wakeup.Dispose();
     }
 
     private bool HasWork() => _tapReadable || _tcp.HasWork || _udp.HasWork || _icmp.HasWork;
@@ -268,7 +266,7 @@ public sealed class Worker : IDisposable
 
     private void TakeMessages(Instant now)
     {
-        EventDescriptor.Clear(_wakeup);
+        _ = _wakeup.TakeSignal();
         while (_messages.TryDequeue(out Action<Worker, Instant>? message)) message(this, now);
     }
 

@@ -1,7 +1,7 @@
 using Slirp.Core.Network;
 using Slirp.Core.Tcp;
 using Slirp.Core.World;
-using Slirp.Services;
+using Slirp.Services.Dns;
 
 namespace Slirp.Host;
 
