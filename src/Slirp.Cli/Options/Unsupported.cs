@@ -10,7 +10,16 @@ public readonly record struct UnsupportedOption(string Name, string Reason);
 /// because a network without the isolation or the forward that was asked for is worse than none.</summary>
 public static class Unsupported
 {
-    public static ImmutableArray<UnsupportedOption> Options { get; } = [];
+    public static ImmutableArray<UnsupportedOption> Options { get; } =
+    [
+        new("target-type=bess", "only network namespaces get a network from this version"),
+        new("api-socket", "this version takes no requests while it runs"),
+        new("publish", "this version forwards no ports into the namespace"),
+        new("outbound-addr", "this version leaves the choice of the source address to the host"),
+        new("outbound-addr6", "this version leaves the choice of the source address to the host"),
+        new("enable-sandbox", "this version has no sandbox"),
+        new("enable-seccomp", "this version has no system call filter"),
+    ];
 
     /// <returns>Null if everything on the line can be done.</returns>
     public static UsageFailure? Refusal(CommandLine line) => Refusal(line, Options);
