@@ -53,7 +53,7 @@ internal sealed unsafe class ChildProcess : IDisposable
     /// <summary>The child's process descriptor, or one opened now where the kernel did not give one at the start.</summary>
     internal OwnedFd TakePidFd()
     {
-        OwnedFd descriptor = _pidFd ?? Libc.Call(SyscallNumber.pidfd_open, Pid).OwnedOrThrow("pidfd_open", $"process {Pid}");
+        OwnedFd descriptor = _pidFd ?? Libc.Call(Syscalls.pidfd_open, Pid).OwnedOrThrow("pidfd_open", $"process {Pid}");
         _pidFd = null;
         return descriptor;
     }

@@ -10,6 +10,8 @@ public static class HelperProcess
     public static (int Status, string Output) RunAsNobody(params string[] arguments) =>
         Run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", .. Self, .. arguments]);
 
+    public static (int Status, string Output) RunAsRoot(params string[] arguments) => Run([.. Self, .. arguments]);
+
     /// <summary>The prefix holds shell words before the command, the suffix those after it: redirections.</summary>
     public static (int Status, string Output) RunThroughShell(string prefix, string suffix, params string[] arguments)
     {
