@@ -30,11 +30,12 @@ public class JudgeTests
         {
             await using Capture capture = await Capture.StartAsync(network.Guest, GuestNetwork.TapName, octets: 0);
             await SpeakAsync(network);
-            await capture.FinishAsync();
-            string faults = await JudgeAsync(capture, Faults);
+            await capture.FinishAsync(network.Guest);
+            string faults = await JudgeAsync(capture, "-Y", Faults);
             Assert.True(faults.Length == 0, $"tshark finds fault with:\n{faults}");
-            foreach (string protocol in (string[])["arp", "tcp", "udp", "icmp"])
-                Assert.NotEqual("", await JudgeAsync(capture, protocol));
+            string protocols = await JudgeAsync(capture, "-q", "-z", "io,phs");
+            foreach (string protocol in (string[])["arp", "tcp", "udp", "icmp", "icmpv6"])
+                Assert.Matches($@"\b{protocol} +frames:", protocols);
         });
     }
 
@@ -55,7 +56,7 @@ public class JudgeTests
         await Assert.ThrowsAsync<SocketException>(() => network.ConnectAsync(AddressFamily.InterNetworkV6, 1));
     }
 
-    private static async Task<string> JudgeAsync(Capture capture, string filter) =>
-        (await ChildProcess.RunAsync("tshark", "-n", "-r", capture.File, "-o", "ip.check_checksum:TRUE", "-o",
-            "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y", filter)).Succeeded();
+    private static async Task<string> JudgeAsync(Capture capture, params string[] question) =>
+        (await ChildProcess.RunAsync(["tshark", "-n", "-r", capture.File, "-o", "ip.check_checksum:TRUE", "-o",
+            "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", .. question])).Succeeded();
 }
