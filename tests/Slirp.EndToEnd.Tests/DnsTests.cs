@@ -87,8 +87,8 @@ public class DnsTests
             Before = async network =>
             {
                 string large = string.Concat(Enumerable.Repeat("," + new string('x', 200), LargeStrings));
-                dnsmasq = network.HostNamespace.Start("dnsmasq", "--keep-in-foreground", "--log-facility=-",
-                    "--conf-file=/dev/null", "--pid-file=", "--user=root", "--no-resolv", "--no-hosts",
+                dnsmasq = network.HostNamespace.Start("dnsmasq", "--no-daemon", "--log-facility=-",
+                    "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                     "--listen-address=127.0.0.1,::1", "--bind-interfaces", "--local=/example.test/",
                     "--host-record=www.example.test,192.0.2.7,2001:db8::7",
                     "--txt-record=large.example.test" + large);

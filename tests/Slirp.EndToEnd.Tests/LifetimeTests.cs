@@ -29,21 +29,23 @@ public class LifetimeTests
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task The_removal_of_a_named_namespace_ends_it()
     {
-        string name = $"slirpnet-test-{Environment.ProcessId}";
-        string path = $"/run/netns/{name}";
-        (await ChildProcess.RunAsync("ip", "netns", "add", name)).Succeeded();
+        string path = Path.Combine(Machine.Scratch, "named-namespace");
+        await File.WriteAllTextAsync(path, "");
+        await using (TestNamespace guest = await TestNamespace.CreateAsync(asUser: false))
+            (await ChildProcess.RunAsync("mount", "--bind", guest.NetPath, path)).Succeeded();
+        await using SlirpProcess slirp = SlirpProcess.Start(
+            [Machine.Binary, "-c", "-r", "3", "-e", "4", "--netns-type=path", path, GuestNetwork.TapName]);
         try
         {
-            await using SlirpProcess slirp = SlirpProcess.Start(
-                [Machine.Binary, "-c", "-r", "3", "-e", "4", "--netns-type=path", path, GuestNetwork.TapName]);
             await slirp.ReadyAsync();
-            (await ChildProcess.RunAsync("ip", "netns", "delete", name)).Succeeded();
-            Assert.Equal(0, (await slirp.WaitAsync()).Status);
         }
         finally
         {
-            await ChildProcess.RunAsync("ip", "netns", "delete", name);
+            (await ChildProcess.RunAsync("umount", path)).Succeeded();
+            File.Delete(path);
         }
+
+        Assert.Equal(0, (await slirp.WaitAsync()).Status);
     }
 
     private static Task EndsAsync(SlirpPlan plan, Action<GuestNetwork> end, bool guestLives = true) =>

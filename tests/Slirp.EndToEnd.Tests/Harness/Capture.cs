@@ -1,8 +1,13 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace Slirp.EndToEnd.Tests.Harness;
 
 /// <summary>tcpdump on the guest's interface. The file goes away with the test unless it is kept.</summary>
 internal sealed class Capture : IAsyncDisposable
 {
+    private const int DiscardPort = 9;
+
     private readonly ChildProcess _tcpdump;
     private readonly string _name;
     private bool _isKept;
@@ -37,22 +42,47 @@ internal sealed class Capture : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends the capture with all that was seen in its file.</summary>
-    public async Task FinishAsync()
+    /// <summary>Ends the capture with all that crossed the interface until now in its file.</summary>
+    /// <remarks>tcpdump drops what it has not read yet when it is told to end. So the guest sends a last datagram, and
+    /// the end waits until that is in the file.</remarks>
+    public async Task FinishAsync(TestNamespace guest)
     {
-        _tcpdump.Signal(UnixSignal.Interrupt);
-        await _tcpdump.WaitAsync();
+        byte[] marker = Guid.NewGuid().ToByteArray();
+        using Socket socket = guest.CreateSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        await socket.SendToAsync(marker, new IPEndPoint(GuestNetwork.Gateway(AddressFamily.InterNetwork), DiscardPort));
+        await ContainsAsync(marker).WithinAsync("the last frame in the capture");
+        await EndAsync();
     }
 
     /// <summary>Ends the capture and moves its file to where a person finds it.</summary>
     public async Task<string> KeepAsync()
     {
-        await FinishAsync();
+        await EndAsync();
         Directory.CreateDirectory(Machine.Kept);
         string kept = Path.Combine(Machine.Kept, $"{DateTime.Now:yyyyMMdd-HHmmss}-{_name}");
         System.IO.File.Move(File, kept, overwrite: true);
         _isKept = true;
         return kept;
+    }
+
+    private async Task EndAsync()
+    {
+        _tcpdump.Signal(UnixSignal.Interrupt);
+        await _tcpdump.WaitAsync();
+    }
+
+    private async Task ContainsAsync(byte[] marker)
+    {
+        await using var stream = new FileStream(File, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        var tail = Array.Empty<byte>();
+        while (tail.AsSpan().IndexOf(marker) < 0)
+        {
+            // Long enough for a frame of any size after the marker; the file only grows.
+            stream.Seek(-Math.Min(stream.Length, 1 << 18), SeekOrigin.End);
+            tail = new byte[stream.Length - stream.Position];
+            await stream.ReadExactlyAsync(tail);
+            await Task.Delay(10);
+        }
     }
 
     public async ValueTask DisposeAsync()

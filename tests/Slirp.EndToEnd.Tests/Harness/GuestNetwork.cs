@@ -121,7 +121,8 @@ internal sealed class GuestNetwork : IAsyncDisposable
         _hostNamespace = await TestNamespace.CreateAsync(asUser: false);
         (await _hostNamespace.RunAsync("ip", "link", "set", "lo", "up")).Succeeded();
         // Everybody may ping, as systemd sets it up; the kernel's own default is nobody.
-        (await _hostNamespace.RunAsync("sh", "-c", "echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range")).Succeeded();
+        string groups = Machine.AsUser.Length == 0 ? "0 0" : "0 2147483647"; // all that a user namespace has is 0
+        (await _hostNamespace.RunAsync("sh", "-c", $"echo '{groups}' >/proc/sys/net/ipv4/ping_group_range")).Succeeded();
     }
 
     // Enters the private host network, with a resolv.conf of its own in a mount namespace nobody else sees.

@@ -5,11 +5,14 @@ internal static class Machine
 {
     /// <summary>A user that exists on every Debian and owns nothing.</summary>
     private const string UnprivilegedUser = "nobody";
+    private const uint UnprivilegedId = 65534;
 
     private static readonly Lazy<string> LazyBinary = new(PlaceBinary);
 
-    /// <summary>Prefix of a command that runs it as the unprivileged user.</summary>
-    public static string[] AsUser { get; } = ["setpriv", $"--reuid={UnprivilegedUser}", "--regid=nogroup", "--clear-groups"];
+    /// <summary>Prefix of a command that runs it as the unprivileged user. Root of a user namespace that has no other
+    /// user is one already.</summary>
+    public static string[] AsUser { get; } =
+        IsMapped(UnprivilegedId) ? ["setpriv", $"--reuid={UnprivilegedUser}", "--regid=nogroup", "--clear-groups"] : [];
 
     /// <summary>Top of the repository.</summary>
     public static string Root { get; } = FindRoot();
@@ -38,8 +41,22 @@ internal static class Machine
     /// <summary>Whether a program of this name is installed.</summary>
     public static bool Has(string tool)
     {
+        // tcpdump insists on changing its groups, which a user namespace of a plain user does not allow.
+        if (tool == "tcpdump" && AsUser.Length == 0) return false;
         string path = (Environment.GetEnvironmentVariable("PATH") ?? "") + ":/usr/sbin:/sbin";
         return Array.Exists(path.Split(':'), folder => File.Exists(Path.Combine(folder, tool)));
+    }
+
+    private static bool IsMapped(uint id)
+    {
+        foreach (string line in File.ReadLines("/proc/self/uid_map"))
+        {
+            // First id inside, first id outside, how many: user_namespaces(7).
+            uint[] range = Array.ConvertAll(line.Split(' ', StringSplitOptions.RemoveEmptyEntries), uint.Parse);
+            if (id - range[0] < range[2]) return true;
+        }
+
+        return false;
     }
 
     private static string FindRoot()
