@@ -61,6 +61,7 @@ public enum DropReason
     DnsNoResolver,
     DnsMismatch,
     DnsTableFull,
+    DhcpNoAddress,
 
     // Policy
     RefusedByGate,
@@ -69,4 +70,7 @@ public enum DropReason
     LinkDown,
     LinkBusy,
     NoMemory,
+
+    /// <summary>More than an IP packet can hold.</summary>
+    PacketTooBig,
 }

@@ -1,4 +1,5 @@
 using Slirp.Core.Flows;
+using Slirp.Core.Icmp;
 using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Wire;
@@ -189,7 +190,7 @@ public sealed partial class TcpEngine<TWorld>
         // The start of the packet the guest sent, which its kernel matches to the connect by addresses, ports and number.
         Span<byte> quoted = stackalloc byte[Ipv6View.HeaderLength + TcpView.MinHeaderLength];
         int length = WriteQuotedSyn(quoted, flow);
-        _sender.SendUnreachable(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, error, quoted[..length], now);
+        _sender.SendIcmpError(flow.GuestMac, _plan.GatewayFor(flow.Key.Guest.Address), IcmpError.From(error, flow.IsIpv4), quoted[..length], now);
     }
 
     private static int WriteQuotedSyn(Span<byte> quoted, TcpFlow flow)
