@@ -138,11 +138,13 @@ public sealed partial class TcpEngine<TWorld>
         // A repeated SYN says only that the guest is still waiting. So are we.
     }
 
-    private void OnConnectOutcome(TcpFlow flow, Instant now)
+    /// <returns>False if the flow is gone.</returns>
+    private bool TryFinishConnect(TcpFlow flow, Instant now)
     {
         HostError error = _world.TakeError(flow.Socket);
         if (error == HostError.None) OnHostConnected(flow, now);
         else OnConnectFailed(flow, error, now);
+        return error == HostError.None;
     }
 
     private void OnHostConnected(TcpFlow flow, Instant now)

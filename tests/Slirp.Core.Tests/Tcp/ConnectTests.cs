@@ -57,6 +57,34 @@ public sealed class ConnectTests : TcpConversation
         Assert.Equal(FrameFactory.Endpoint("127.0.0.1", 8080), Host.Socket.Peer);
     }
 
+    [Fact]
+    public void What_the_server_says_at_once_arrives_though_it_came_with_the_connection()
+    {
+        Guest.Sends(Syn);
+        // One event: connected and readable. Its edge comes once.
+        Host.Socket.CompleteConnect();
+        Host.Socket.Deliver("220 ready"u8);
+        World.Turn();
+        Guest.Receives(SynAck);
+        Guest.Sends(Ack);
+        Guest.Receives("220 ready"u8);
+    }
+
+    [Fact]
+    public void A_server_that_speaks_and_closes_at_once_is_heard_to_the_end()
+    {
+        Guest.Sends(Syn);
+        Host.Socket.CompleteConnect();
+        Host.Socket.Deliver("421 busy"u8);
+        Host.Socket.DeliverEndOfFile();
+        World.Turn();
+        Guest.Receives(SynAck);
+        Guest.Sends(Ack);
+        Guest.Receives("421 busy"u8);
+        Guest.Receives(FinAck);
+        FlowIs(GuestTcpState.FinWait1);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
