@@ -96,7 +96,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         switch (flow.Guest)
         {
             case GuestTcpState.SynHeld:
-                OnSegmentWhileConnecting(flow, segment);
+                OnSegmentWhileConnecting(flow, segment, now);
                 break;
             case GuestTcpState.SynSent:
                 OnSegmentInSynSent(flow, segment, now);

@@ -189,6 +189,22 @@ public sealed class ConnectTests : TcpConversation
         Guest.ReceivesNothing();
     }
 
+    [Fact]
+    public void A_guest_that_starts_over_while_the_host_connects_is_answered_with_its_new_number()
+    {
+        Guest.Sends(Syn);
+        Guest.Iss = new SequenceNumber(900_000);
+        Guest.SynOptions = new TcpOptions { Mss = 1000 };
+        Guest.Sends(Syn);
+        Assert.Single(World.Host.Sockets);
+        Host.Accepts();
+        SentPacket synAck = Guest.Receives(SynAck, ack: 1);
+        Assert.Null(TcpOptions.Parse(synAck.Tcp.Options).WindowScale);
+        Guest.Sends(Ack);
+        Host.Says(Octets(5000));
+        Assert.Equal(1000, Guest.Receives(Ack).Virtio.GsoSize);
+    }
+
     [Theory]
     [InlineData(0)] // SYN's own number
     [InlineData(1)] // behind the SYN (RFC 5961 section 3.2)
