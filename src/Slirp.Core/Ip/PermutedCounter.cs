@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Slirp.Core.Ip;
 
 /// <summary>Identifiers for packets that we fragment: none comes back before all others have been used, and without the
@@ -29,8 +31,10 @@ public struct PermutedCounter
         _count++;
         for (int round = 0; round < Rounds; round++)
         {
-            ulong mixed = (right + _key >> round * 11 | 1) * (0x9e37_79b9_7f4a_7c15 ^ _key << round);
-            (left, right) = (right, left ^ (uint)(mixed >> 37) & mask);
+            // Every bit of half and key reaches the top of the product, and from there, folded down, the top again.
+            ulong mixed = (right ^ BitOperations.RotateLeft(_key, round * 16)) * 0x9e37_79b9_7f4a_7c15;
+            mixed = (mixed ^ mixed >> 32) * 0xd6e8_feb8_6659_fd93;
+            (left, right) = (right, left ^ (uint)(mixed >> 40) & mask);
         }
         return left << _halfBits | right;
     }

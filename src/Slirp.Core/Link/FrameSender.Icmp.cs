@@ -23,13 +23,13 @@ public sealed partial class FrameSender<TWorld>
         MacAddress to, IpAddress source, IpAddress destination, ReadOnlySpan<byte> message, byte trafficClass = 0)
     {
         if (!IcmpView.TryParse(message, out IcmpView icmp)) return RefuseTooBig();
-        var header = new IcmpError((byte)icmp.Type, icmp.Code, icmp.RestOfHeader);
+        var header = new IcmpHeader((byte)icmp.Type, icmp.Code, icmp.RestOfHeader);
         return SendIcmp(to, source, destination, header, icmp.Body, trafficClass);
     }
 
     /// <summary>Sends a message given as its header's fields and its body, in fragments if it must be.</summary>
     public LinkResult SendIcmp(
-        MacAddress to, IpAddress source, IpAddress destination, in IcmpError header, ReadOnlySpan<byte> body,
+        MacAddress to, IpAddress source, IpAddress destination, in IcmpHeader header, ReadOnlySpan<byte> body,
         byte trafficClass = 0, byte hopLimit = HopLimit)
     {
         bool v4 = destination.IsIpv4;
@@ -61,7 +61,7 @@ public sealed partial class FrameSender<TWorld>
     /// <param name="packet">The whole IP packet; quoted as far as the RFCs want: 576 octets in all for IPv4 (RFC 1812
     /// section 4.3.2.3), 1280 for IPv6 (RFC 4443 section 2.4 (c)).</param>
     /// <returns>False if no error may be sent about this packet, or not now.</returns>
-    public bool SendIcmpError(MacAddress to, IpAddress source, in IcmpError error, ReadOnlySpan<byte> packet, Instant now)
+    public bool SendIcmpError(MacAddress to, IpAddress source, in IcmpHeader error, ReadOnlySpan<byte> packet, Instant now)
     {
         if (!TryFindErrorTarget(packet, out IpAddress destination) || destination.IsIpv4 != source.IsIpv4) return false;
         bool v4 = destination.IsIpv4;
@@ -80,7 +80,7 @@ public sealed partial class FrameSender<TWorld>
         return SendIcmpError(to, source, IcmpError.From(error, destination.IsIpv4), packet, now);
     }
 
-    private static void WriteIcmpHeader(Span<byte> icmp, in IcmpError header, ReadOnlySpan<byte> body, uint initialSum)
+    private static void WriteIcmpHeader(Span<byte> icmp, in IcmpHeader header, ReadOnlySpan<byte> body, uint initialSum)
     {
         icmp[0] = header.Type;
         icmp[1] = header.Code;

@@ -44,6 +44,9 @@ public sealed record NetworkPlan
     public bool IsGateway(IpAddress address) =>
         address.IsIpv4 ? address.Ipv4 == Gateway : address == Gateway6 || address == GatewayLinkLocal;
 
+    /// <summary>The gateway's address of the same family, in whose name errors are sent.</summary>
+    public IpAddress GatewayFor(IpAddress address) => address.IsIpv4 ? Gateway : Gateway6;
+
     /// <summary>The DNS forwarder, by either of its addresses.</summary>
     public bool IsDns(IpAddress address) => address.IsIpv4 ? address.Ipv4 == Dns : address == Dns6;
 

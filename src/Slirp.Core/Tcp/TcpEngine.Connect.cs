@@ -1,4 +1,5 @@
 using Slirp.Core.Flows;
+using Slirp.Core.Icmp;
 using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Wire;
@@ -101,7 +102,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.HasTimestamps = options.HasTimestamps;
         flow.HasSack = options.SackPermitted;
         flow.TsRecent = options.TimestampValue;
-        if (options.WindowScale is byte shift) (flow.SndWndShift, flow.RcvWndShift) = (shift, OurWindowShift);
+        (flow.SndWndShift, flow.RcvWndShift) = options.WindowScale is byte shift ? (shift, OurWindowShift) : ((byte)0, (byte)0);
         flow.SndWnd = flow.MaxSndWnd = segment.Window; // never scaled in a SYN (RFC 7323 section 2.2)
         (flow.SndWl1, flow.SndWl2) = (segment.Sequence, segment.Acknowledgment);
         SetMss(flow, options.Mss);
@@ -129,19 +130,25 @@ public sealed partial class TcpEngine<TWorld>
     private int OurMss(bool isIpv4) =>
         _sender.Mtu - TcpView.MinHeaderLength - (isIpv4 ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength);
 
-    private void OnSegmentWhileConnecting(TcpFlow flow, in GuestSegment segment)
+    private void OnSegmentWhileConnecting(TcpFlow flow, in GuestSegment segment, Instant now)
     {
+        const TcpFlags control = TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin;
         // Nothing was sent, so only a reset for the held SYN counts (RFC 5961 section 3.2: its number is RCV.NXT).
         if (segment.Has(TcpFlags.Rst) && (segment.Sequence == flow.RcvNxt || segment.Sequence == flow.Irs))
             Close(flow, CloseReason.GuestReset);
-        // A repeated SYN says only that the guest is still waiting. So are we.
+        // A repeated SYN says only that the guest is still waiting, and so are we. One with another number is a guest that
+        // gave up without a word and tries again: the answer is for that one.
+        else if ((segment.Flags & control) == TcpFlags.Syn && segment.Sequence != flow.Irs)
+            AcceptSyn(flow, segment, now);
     }
 
-    private void OnConnectOutcome(TcpFlow flow, Instant now)
+    /// <returns>False if the flow is gone.</returns>
+    private bool TryFinishConnect(TcpFlow flow, Instant now)
     {
         HostError error = _world.TakeError(flow.Socket);
         if (error == HostError.None) OnHostConnected(flow, now);
         else OnConnectFailed(flow, error, now);
+        return error == HostError.None;
     }
 
     private void OnHostConnected(TcpFlow flow, Instant now)
@@ -189,7 +196,7 @@ public sealed partial class TcpEngine<TWorld>
         // The start of the packet the guest sent, which its kernel matches to the connect by addresses, ports and number.
         Span<byte> quoted = stackalloc byte[Ipv6View.HeaderLength + TcpView.MinHeaderLength];
         int length = WriteQuotedSyn(quoted, flow);
-        _sender.SendUnreachable(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, error, quoted[..length], now);
+        _sender.SendIcmpError(flow.GuestMac, _plan.GatewayFor(flow.Key.Guest.Address), IcmpError.From(error, flow.IsIpv4), quoted[..length], now);
     }
 
     private static int WriteQuotedSyn(Span<byte> quoted, TcpFlow flow)

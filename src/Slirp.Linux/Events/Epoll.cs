@@ -59,7 +59,7 @@ public sealed unsafe class Epoll : IDisposable
         var timeout = new timespec { tv_sec = timeoutNanoseconds / 1_000_000_000, tv_nsec = timeoutNanoseconds % 1_000_000_000 };
         fixed (EpollEvent* p = events) // pinned, as above; timeout is on this stack
         {
-            nint count = Libc.syscall((nint)SyscallNumber.epoll_pwait2, _fd, (nint)p, events.Length, (nint)(&timeout), 0, 0);
+            nint count = Libc.syscall(Syscalls.epoll_pwait2.Number, _fd, (nint)p, events.Length, (nint)(&timeout), 0, 0);
             if (count >= 0) return Spread((byte*)p, (int)count);
         }
         int errno = Marshal.GetLastPInvokeError();

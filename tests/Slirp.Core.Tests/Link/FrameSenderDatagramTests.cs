@@ -202,7 +202,7 @@ public sealed class FrameSenderDatagramTests
         FrameSender<FakeWorld> sender = Sender();
         byte[] packet = FrameFactory.Udp(Guest4, Server4, default);
         var clock = new FakeClock();
-        int Sent(IcmpError error, int tries)
+        int Sent(IcmpHeader error, int tries)
         {
             int sent = 0;
             for (int i = 0; i < tries; i++)

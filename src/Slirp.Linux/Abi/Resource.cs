@@ -1,0 +1,7 @@
+namespace Slirp.Linux.Abi;
+
+internal struct rlimit
+{
+    public ulong rlim_cur;
+    public ulong rlim_max;
+}

@@ -1,0 +1,147 @@
+using Slirp.Linux.Abi;
+using Slirp.Linux.Events;
+using Slirp.Linux.Native;
+
+namespace Slirp.Linux.Namespaces;
+
+/// <summary>A command in user, network and mount namespaces of its own, made here: no second program is needed.</summary>
+/// <remarks>
+/// <para>Model. <see cref="Start"/> leaves a clone of this process waiting inside the namespaces, its TAP and netlink
+/// descriptors passed out; the caller configures the network through them and then calls <see cref="Go"/>, by which the
+/// clone becomes the command. The command keeps this process's terminal, process group, working directory, environment,
+/// and descriptors 0, 1 and 2 only; signals are at their defaults.</para>
+/// <para>Limits. The kernel kills the command when the thread that called <see cref="Start"/> ends, so call it from a
+/// thread that lives as long as the process.</para>
+/// </remarks>
+public sealed unsafe class NamespaceCommand : IDisposable
+{
+    private readonly ChildProgram _program;
+    private readonly ChildChannel _channel;
+    private readonly ChildProcess _child;
+
+    private NamespaceCommand(ChildProgram program, ChildChannel channel, ChildProcess child, ProcessWatch process,
+        OwnedFd[] tapQueues, OwnedFd netlink, IReadOnlyList<NamespaceWarning> warnings)
+    {
+        _program = program;
+        _channel = channel;
+        _child = child;
+        Process = process;
+        TapQueues = tapQueues;
+        Netlink = netlink;
+        Warnings = warnings;
+    }
+
+    public int Pid => _child.Pid;
+
+    /// <summary>Readable from the command's end on; signals go through it.</summary>
+    public ProcessWatch Process { get; }
+
+    /// <summary>For <c>TapDevice.FromAttached</c>, which takes them over.</summary>
+    public OwnedFd[] TapQueues { get; }
+
+    /// <summary>A NETLINK_ROUTE socket of the new network namespace.</summary>
+    public OwnedFd Netlink { get; }
+
+    public IReadOnlyList<NamespaceWarning> Warnings { get; }
+
+    /// <exception cref="LinuxException">Names the step that was refused; a command that cannot be found is refused here.</exception>
+    public static NamespaceCommand Start(CommandRequest request)
+    {
+        string path = CommandLookup.Find(request.Command[0], Environment.GetEnvironmentVariable("PATH"));
+        List<byte[]> environment = CommandLookup.Environment(File.ReadAllBytes("/proc/self/environ"), request.Environment);
+        LetChildrenLeaveTheirStatus();
+        var program = new ChildProgram();
+        ChildChannel? channel = null;
+        ChildProcess? child = null;
+        using var born = new BornDescriptors();
+        try
+        {
+            channel = new ChildChannel();
+            List<int> optional = Compose(program, channel, request, path, environment);
+            child = ChildProcess.Start(program, channel);
+            ExpectWord(ChildMessage.NeedsMaps, born.Collect(channel), program, child);
+            IdMaps.Write(child.Pid);
+            _ = channel.Send(ChildMessage.Go);
+            ExpectWord(ChildMessage.Ready, born.Collect(channel), program, child);
+            OwnedFd netlink = born.TakeNetlink() ?? throw Ended();
+            return new NamespaceCommand(program, channel, child, ProcessWatch.FromOwned(child.Pid, child.TakePidFd()),
+                born.TakeQueues(), netlink, NamespaceAttach.WarningsOf(program, optional));
+        }
+        catch
+        {
+            child?.Dispose();
+            channel?.Dispose();
+            program.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Lets the clone become the command; returns once it has.</summary>
+    /// <exception cref="LinuxException">The kernel would not execute it: <see cref="ExitStatusFor"/> gives the status to end with.</exception>
+    public void Go()
+    {
+        _ = _channel.Send(ChildMessage.Go);
+        // The channel closes at execve. A clone that was killed instead shows in its status.
+        if (_channel.Receive(-1, out _, out _) == ChildChannel.Outcome.ChildGone) return;
+        _ = _child.Reap();
+        throw _program.Report.FailedErrno != 0 ? _program.FailureOf() : Ended();
+    }
+
+    /// <summary>Waits for the command's end, without delay if <see cref="Process"/> is readable.</summary>
+    /// <returns>Its exit status, or 128 and the number of the signal that ended it.</returns>
+    public int WaitForExit()
+    {
+        int status = _child.Reap();
+        int signal = status & 0x7f;
+        return signal == 0 ? (status >> 8) & 0xff : 128 + signal;
+    }
+
+    /// <summary>What a shell would say: 127 for a program that is not there, 126 for one that cannot be executed.</summary>
+    public static int ExitStatusFor(LinuxException failure) =>
+        failure.Step == "execve" && failure.Errno is Errno.ENOENT or Errno.ENOTDIR ? 127 : 126;
+
+    /// <summary>Ends the command if it still runs.</summary>
+    public void Dispose()
+    {
+        _child.Dispose();
+        Process.Dispose();
+        foreach (OwnedFd queue in TapQueues) queue.Dispose();
+        Netlink.Dispose();
+        _channel.Dispose();
+        _program.Dispose();
+    }
+
+    private static List<int> Compose(
+        ChildProgram program, ChildChannel channel, CommandRequest request, string path, List<byte[]> environment)
+    {
+        ChildProcess.AddBeginning(program, channel);
+        CommandInstructions.AddNamespaces(program, channel);
+        List<int> optional = CommandInstructions.AddMounts(program, request);
+        BirthInstructions.AddTap(program, channel, request.TapName, request.QueueCount, request.VnetHeader);
+        BirthInstructions.AddNetlink(program, channel);
+        optional.AddRange(BirthInstructions.AddSysctls(program, request.Sysctls));
+        CommandInstructions.AddExecute(program, channel, request, path, environment);
+        program.End(channel);
+        return optional;
+    }
+
+    private static void ExpectWord(ChildMessage expected, ChildMessage said, ChildProgram program, ChildProcess child)
+    {
+        if (said == expected) return;
+        _ = child.Reap();
+        throw program.Report.FailedErrno != 0 ? program.FailureOf() : Ended();
+    }
+
+    private static LinuxException Ended() => new("clone", "this process", Errno.ECHILD, "the child process was ended by somebody");
+
+    /// <summary>Where the caller ignores SIGCHLD, and this process inherited that, the kernel would throw the command's
+    /// status away: the default is set, which differs in nothing else.</summary>
+    private static void LetChildrenLeaveTheirStatus()
+    {
+        const int SIGCHLD = 17;
+        const nint SIG_IGN = 1;
+        kernel_sigaction now = default, byDefault = default;
+        SysResult read = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, 0, (nint)(&now), sizeof(ulong)); // both on this stack
+        if (read.IsOk && now.handler == SIG_IGN) _ = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, (nint)(&byDefault), 0, sizeof(ulong));
+    }
+}

@@ -1,0 +1,25 @@
+using System.Runtime.InteropServices;
+
+namespace Slirp.Linux.Native;
+
+// sys/mman.h
+internal static unsafe partial class Libc
+{
+    private const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_ANONYMOUS = 0x20;
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial nint mmap(void* address, nuint length, int protection, int flags, int fd, nint offset);
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial int munmap(void* address, nuint length);
+
+    /// <summary>Zeroed memory that a cloned child shares.</summary>
+    internal static void* MapShared(nuint length)
+    {
+        nint address = mmap(null, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (address == -1) throw new LinuxException("mmap", "shared memory", (Errno)Marshal.GetLastPInvokeError());
+        return (void*)address;
+    }
+
+    internal static void Unmap(void* address, nuint length) => _ = munmap(address, length);
+}

@@ -1,0 +1,38 @@
+using Slirp.Linux;
+using Slirp.Linux.Namespaces;
+using Slirp.Linux.Tap;
+
+// Run by tests as a process of its own. Prints what happened, and exits with 0, 1 or the status of the command it ran.
+try
+{
+    return args switch
+    {
+        ["attach", var user, var network, var name] => Attach(user, network, name),
+        ["run", .. var command] => Run(new CommandRequest { Command = command }),
+        ["run-with-resolv", var path, .. var command] => Run(new CommandRequest { Command = command, ResolvConfPath = path }),
+        _ => throw new ArgumentException("unknown helper command"),
+    };
+}
+catch (LinuxException e)
+{
+    Console.WriteLine(e.Message);
+    return e.Step == "execve" ? NamespaceCommand.ExitStatusFor(e) : 1;
+}
+
+static int Attach(string user, string network, string name)
+{
+    using AttachedNamespace attached = NamespaceAttach.Open(
+        new AttachRequest { UserNamespacePath = user == "-" ? null : user, NetworkNamespacePath = network, TapName = name });
+    using TapDevice tap = TapDevice.FromAttached(attached.TapQueues);
+    Console.WriteLine($"{tap.Name} {tap.Offloads} above2={attached.Netlink.Value > 2 && tap.Queue(0).Value > 2}");
+    return 0;
+}
+
+static int Run(CommandRequest request)
+{
+    using NamespaceCommand command = NamespaceCommand.Start(request);
+    foreach (NamespaceWarning warning in command.Warnings) Console.WriteLine($"warning: {warning}");
+    Console.Out.Flush();
+    command.Go();
+    return command.WaitForExit();
+}
