@@ -25,6 +25,7 @@ internal static class Program
             return command switch
             {
                 AttachCommand attach => new AttachService(attach.Options, new Log(attach.Options.Lifecycle.LogLevel)).Run(),
+                RunCommand run => new RunService(run.Options, new Log(run.Options.Lifecycle.LogLevel)).Run(),
                 _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
             };
         }

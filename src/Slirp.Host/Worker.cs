@@ -76,9 +76,9 @@ public sealed class Worker : IDisposable
         var sender = new FrameSender<HostWorld>(world, options.Offloads, plan.Mtu, plan.OurMac, Counters);
         _services = new GuestServices<HostWorld>(world, sender, plan, _timers, Counters, _pool, options.Resolvers, now);
         _tcp = new TcpEngine<HostWorld>(world, sender, plan, gate, _services, _pool, budget, _timers, Counters, options.Tcp);
-        _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters);
-        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters);
-        _reassembler = new Reassembler<HostWorld>(sender, plan, _pool, _timers, Counters);
+        _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
+        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
+        _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
         _ingress = new GuestIngress<HostWorld>(sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
@@ -115,6 +115,7 @@ public sealed class Worker : IDisposable
         _tcp.CloseAll();
         _udp.CloseAll();
         _icmp.CloseAll();
+        _reassembler.CloseAll();
     }
 
     public void Dispose()

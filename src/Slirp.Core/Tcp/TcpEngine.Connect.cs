@@ -13,7 +13,7 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>The shift that makes a 16-bit field reach the largest window: 7 gives 8 MiB in steps of 128 octets.</summary>
     private const byte OurWindowShift = 7;
 
-    // A segment smaller than this is not worth the headers, and larger counts of segments a frame are refused by kernels.
+    // A guest that announces less wants to cost us CPU (CVE-2019-11479); only an MTU of our own can be as small.
     private const int SmallestMss = 64;
     private const int DefaultMss4 = 536, DefaultMss6 = 1220; // RFC 9293 section 3.7.1
 
@@ -102,7 +102,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.HasTimestamps = options.HasTimestamps;
         flow.HasSack = options.SackPermitted;
         flow.TsRecent = options.TimestampValue;
-        if (options.WindowScale is byte shift) (flow.SndWndShift, flow.RcvWndShift) = (shift, OurWindowShift);
+        (flow.SndWndShift, flow.RcvWndShift) = options.WindowScale is byte shift ? (shift, OurWindowShift) : ((byte)0, (byte)0);
         flow.SndWnd = flow.MaxSndWnd = segment.Window; // never scaled in a SYN (RFC 7323 section 2.2)
         (flow.SndWl1, flow.SndWl2) = (segment.Sequence, segment.Acknowledgment);
         SetMss(flow, options.Mss);
@@ -120,9 +120,8 @@ public sealed partial class TcpEngine<TWorld>
     private void SetMss(TcpFlow flow, ushort? announced)
     {
         int mss = announced ?? (flow.IsIpv4 ? DefaultMss4 : DefaultMss6);
-        mss = Math.Max(SmallestMss, Math.Min(mss, OurMss(flow.IsIpv4)));
         int options = flow.HasTimestamps ? 12 : 0;
-        flow.Mss = Math.Max(SmallestMss, mss - options);
+        flow.Mss = Math.Min(Math.Max(SmallestMss, mss - options), Math.Max(1, OurMss(flow.IsIpv4) - options));
         flow.MaxPayload = _sender.MaxTcpPayload(flow.IsIpv4, flow.Mss, TcpView.MinHeaderLength + options);
     }
 
@@ -130,19 +129,25 @@ public sealed partial class TcpEngine<TWorld>
     private int OurMss(bool isIpv4) =>
         _sender.Mtu - TcpView.MinHeaderLength - (isIpv4 ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength);
 
-    private void OnSegmentWhileConnecting(TcpFlow flow, in GuestSegment segment)
+    private void OnSegmentWhileConnecting(TcpFlow flow, in GuestSegment segment, Instant now)
     {
+        const TcpFlags control = TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin;
         // Nothing was sent, so only a reset for the held SYN counts (RFC 5961 section 3.2: its number is RCV.NXT).
         if (segment.Has(TcpFlags.Rst) && (segment.Sequence == flow.RcvNxt || segment.Sequence == flow.Irs))
             Close(flow, CloseReason.GuestReset);
-        // A repeated SYN says only that the guest is still waiting. So are we.
+        // A repeated SYN says only that the guest is still waiting, and so are we. One with another number is a guest that
+        // gave up without a word and tries again: the answer is for that one.
+        else if ((segment.Flags & control) == TcpFlags.Syn && segment.Sequence != flow.Irs)
+            AcceptSyn(flow, segment, now);
     }
 
-    private void OnConnectOutcome(TcpFlow flow, Instant now)
+    /// <returns>False if the flow is gone.</returns>
+    private bool TryFinishConnect(TcpFlow flow, Instant now)
     {
         HostError error = _world.TakeError(flow.Socket);
         if (error == HostError.None) OnHostConnected(flow, now);
         else OnConnectFailed(flow, error, now);
+        return error == HostError.None;
     }
 
     private void OnHostConnected(TcpFlow flow, Instant now)

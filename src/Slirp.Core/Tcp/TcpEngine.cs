@@ -96,7 +96,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         switch (flow.Guest)
         {
             case GuestTcpState.SynHeld:
-                OnSegmentWhileConnecting(flow, segment);
+                OnSegmentWhileConnecting(flow, segment, now);
                 break;
             case GuestTcpState.SynSent:
                 OnSegmentInSynSent(flow, segment, now);
@@ -117,8 +117,9 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         if (!_flows.TryGet(target.Index, target.Generation, out TcpFlow? flow)) return;
         if ((flow.Host & HostTcpState.Connecting) != 0)
         {
-            if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) != 0) OnConnectOutcome(flow, now);
-            return;
+            if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) == 0) return;
+            if (!TryFinishConnect(flow, now)) return;
+            // What a server says at once may come in the event that says "connected", and its edge comes once.
         }
         // An error or hang-up shows itself to the next read or write; both are tried.
         if ((events & (HostEvents.Readable | HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostReadable = true;
