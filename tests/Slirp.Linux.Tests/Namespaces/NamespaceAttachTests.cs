@@ -115,6 +115,26 @@ public class NamespaceAttachTests
         Assert.DoesNotContain(ChildStates(), state => state == 'Z');
     }
 
+    [NamespaceFact]
+    public void Works_while_other_threads_keep_the_collector_busy()
+    {
+        using var holder = new NamespaceHolder();
+        bool stop = false;
+        var threads = new Thread[3];
+        for (int i = 0; i < threads.Length; i++)
+        {
+            threads[i] = new Thread(() => { while (!Volatile.Read(ref stop)) _ = new byte[1000].Length; });
+            threads[i].Start();
+        }
+        int before = GC.CollectionCount(0);
+        for (int i = 0; i < 50; i++) Attach(holder, "tap0").Dispose();
+        int collections = GC.CollectionCount(0) - before;
+        Volatile.Write(ref stop, true);
+        foreach (Thread thread in threads) thread.Join();
+        Assert.NotEqual(0, collections);
+        Assert.DoesNotContain(ChildStates(), state => state == 'Z');
+    }
+
     [RootNamespaceFact]
     public void Root_outside_attaches_to_a_namespace_without_a_user_namespace()
     {
