@@ -9,6 +9,12 @@ public sealed partial class TcpEngine<TWorld>
     private void OnSegmentInConnection(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         if (IsOldDuplicate(flow, segment)) return;
+        if (IsRepeatedSyn(flow, segment))
+        {
+            SendSyn(flow, now);
+            Enqueue(flow);
+            return;
+        }
         if (!IsAcceptable(flow, segment))
         {
             OnUnacceptable(flow, segment);
@@ -51,6 +57,11 @@ public sealed partial class TcpEngine<TWorld>
         return true;
     }
 
+    /// <summary>Our SYN-ACK was lost, and the guest asks for it again. That costs none of our own patience.</summary>
+    private static bool IsRepeatedSyn(TcpFlow flow, in GuestSegment segment) =>
+        flow.Guest == GuestTcpState.SynReceived && segment.Sequence == flow.Irs
+        && (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn;
+
     /// <summary>The four cases of RFC 9293 section 3.10.7.4, first check, against the window the guest was told.</summary>
     private static bool IsAcceptable(TcpFlow flow, in GuestSegment segment)
     {
@@ -66,13 +77,6 @@ public sealed partial class TcpEngine<TWorld>
     {
         _counters.Drop(DropReason.TcpOutsideWindow);
         if (segment.Has(TcpFlags.Rst)) return;
-        // Our SYN-ACK was lost: a repeated SYN asks for it again.
-        if (flow.Guest == GuestTcpState.SynReceived && segment.Has(TcpFlags.Syn) && segment.Sequence == flow.Irs)
-        {
-            flow.RetransmitAt = default;
-            Enqueue(flow);
-            return;
-        }
         RequestAck(flow);
     }
 
