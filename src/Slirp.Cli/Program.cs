@@ -1,1 +1,38 @@
-return 0;
+using Slirp.Cli.Options;
+using Slirp.Linux;
+
+namespace Slirp.Cli;
+
+/// <summary>The composition root: reads the command line, and hands over to what was asked for.</summary>
+internal static class Program
+{
+    private static int Main(string[] arguments)
+    {
+        Descriptor.EnsureStandardOpen();
+        ProgramName program = ProgramName.From(Environment.GetCommandLineArgs());
+        CommandLine line = CommandLine.Parse(program, arguments, PathChecks.Exists);
+        if (Unsupported.Refusal(line) is UsageFailure refusal) line = line with { Command = refusal };
+        CommandLineReport report = CommandLineReport.Of(program, line);
+        StandardStreams.Error(report.Error);
+        StandardStreams.Output(report.Output);
+        return report.ExitStatus ?? Serve(line.Command);
+    }
+
+    private static int Serve(CliCommand command)
+    {
+        try
+        {
+            return command switch
+            {
+                AttachCommand attach => new AttachService(attach.Options, new Log(attach.Options.Lifecycle.LogLevel)).Run(),
+                RunCommand run => new RunService(run.Options, new Log(run.Options.Lifecycle.LogLevel)).Run(),
+                _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
+            };
+        }
+        catch (LinuxException e)
+        {
+            StandardStreams.Error($"slirpnet: {e.Message}\n");
+            return CommandLineReport.Failure;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+using Slirp.Cli.Options;
+using Slirp.Core.Network;
+using Slirp.Host;
+using Slirp.Linux;
+using Slirp.Linux.Events;
+using Slirp.Linux.Namespaces;
+using Slirp.Linux.Netlink;
+using Slirp.Linux.Tap;
+using Slirp.Wire;
+
+namespace Slirp.Cli;
+
+/// <summary><c>slirpnet [OPTION]... PID|PATH|FD [TAPNAME]</c>: attach, configure, serve until something ends it.</summary>
+internal sealed class AttachService(AttachOptions options, Log log)
+{
+    private readonly TargetOptions _target = options.Target;
+    private readonly NetworkOptions _network = options.Network;
+
+    /// <returns>The exit status.</returns>
+    /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
+    public int Run()
+    {
+        // Before the namespace is entered: should the process end meanwhile, its number could become another's.
+        using ProcessWatch? process = WatchProcess();
+        using TapDevice tap = OpenTap(out NetworkPlan plan);
+        using NamespacePathWatch? path = WatchPath();
+        StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap)));
+        var supervision = new SupervisorOptions { Target = process, NamespacePath = path };
+        EndReason reason = ServiceRunner.Serve(tap, plan, options.Lifecycle, supervision, log, static () => { });
+        log.Info("do_slirp is exiting");
+        return reason == EndReason.LinkLost ? CommandLineReport.Failure : 0;
+    }
+
+    private ProcessWatch? WatchProcess() =>
+        _target is { ExitWithTarget: true, Target: AttachTarget.ByPid target } ? ProcessWatch.Open(target.Pid) : null;
+
+    private NamespacePathWatch? WatchPath() =>
+        _target is { ExitWithTarget: true, Target: AttachTarget.ByPath target } ? new NamespacePathWatch(target.Path) : null;
+
+    private TapDevice OpenTap(out NetworkPlan plan)
+    {
+        OffloadCapabilities wanted = GuestNetwork.Wanted(_network.NoOffload);
+        if (_target.Target is AttachTarget.ByTapFd given)
+        {
+            plan = GuestNetwork.PlanFor(_network, MacAddress.Broadcast);
+            return TapDevice.FromAttached([OwnGivenDescriptor(given.Fd)], wanted);
+        }
+        string name = _target.TapName!;
+        AttachedNamespace attached = Attach(name);
+        try
+        {
+            log.Info($"received tapfd={attached.TapQueues[0].Value}");
+            TapDevice tap = TapDevice.FromAttached(attached.TapQueues, wanted);
+            using var route = new RouteSocket(attached.Netlink);
+            LinkInfo link = route.GetLink(tap.Name);
+            GuestInterface.RaiseTransmitQueue(route, link);
+            if (_target.Configure) link = GuestInterface.Configure(route, tap.Name, _network);
+            plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
+            return tap;
+        }
+        catch
+        {
+            attached.Dispose();
+            throw;
+        }
+    }
+
+    private AttachedNamespace Attach(string tapName)
+    {
+        AttachedNamespace attached = NamespaceAttach.Open(new AttachRequest
+        {
+            NetworkNamespacePath = _target.Target switch
+            {
+                AttachTarget.ByPid target => $"/proc/{target.Pid}/ns/net",
+                AttachTarget.ByPath target => target.Path,
+                _ => throw new InvalidOperationException($"no namespace in {_target.Target}"),
+            },
+            UserNamespacePath = _target.UsernsToEnter,
+            TapName = tapName,
+            VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
+            Sysctls = GuestInterface.SysctlsFor(_network, tapName, _target.Configure),
+        });
+        foreach (NamespaceWarning warning in attached.Warnings) log.Debug(warning.ToString());
+        return attached;
+    }
+
+    private static OwnedFd OwnGivenDescriptor(int fd)
+    {
+        if (!Descriptor.IsOpen(fd)) throw new LinuxException("fcntl(F_GETFD)", $"TAPFD {fd}", Errno.EBADF, "pass a descriptor that is open");
+        return new OwnedFd(fd);
+    }
+}

@@ -1,0 +1,22 @@
+namespace Slirp.Core;
+
+/// <summary>What one worker counts. Plain fields: one thread writes, a reader on another may see a value a moment old.</summary>
+public sealed class Counters
+{
+    private readonly long[] _drops = new long[Enum.GetValues<DropReason>().Length];
+
+    public long FramesFromGuest, OctetsFromGuest, FramesToGuest, OctetsToGuest;
+    public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpChallengeAcks;
+    public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
+
+    public void Drop(DropReason reason) => _drops[(int)reason]++;
+
+    public long Dropped(DropReason reason) => _drops[(int)reason];
+
+    public long DroppedInAll()
+    {
+        long sum = 0;
+        foreach (long count in _drops) sum += count;
+        return sum;
+    }
+}

@@ -1,0 +1,76 @@
+namespace Slirp.Core;
+
+/// <summary>Why a frame, packet or segment went no further. Each is a counter that <c>status</c> shows by this name.</summary>
+/// <remarks>Names are printed and stay; add at the end of a group, never reuse one for something else.</remarks>
+public enum DropReason
+{
+    None,
+
+    // Link
+    FrameTooShort,
+    FrameTruncated,
+    UnknownEtherType,
+    BadVirtioHeader,
+    BadSourceMac,
+    NotForUs,
+
+    // IP
+    BadIpv4Header,
+    BadIpv4Checksum,
+    BadIpv6Header,
+    BadIpv6Extension,
+    BadSourceAddress,
+    BadDestinationAddress,
+    HopLimitExceeded,
+    UnknownProtocol,
+
+    // Fragments
+    FragmentMalformed,
+    FragmentOverlap,
+    FragmentExpired,
+    FragmentEvicted,
+
+    // TCP
+    BadTcpHeader,
+    BadTcpChecksum,
+    BadTcpFlags,
+    TcpNoFlow,
+    TcpOutsideWindow,
+    TcpOldTimestamp,
+    TcpBadAcknowledgment,
+    TcpBadReset,
+    TcpTooManyHoles,
+    TcpFlowLimit,
+
+    // UDP and ICMP
+    BadUdpHeader,
+    BadUdpChecksum,
+    UdpHostSendFailed,
+    UdpFlowLimit,
+    BadIcmp,
+    BadIcmpChecksum,
+    IcmpNotSupported,
+    PingUnavailable,
+
+    // Services
+    BadArp,
+    BadNeighbourDiscovery,
+    BadDhcp,
+    BadDhcpv6,
+    BadDns,
+    DnsNoResolver,
+    DnsMismatch,
+    DnsTableFull,
+    DhcpNoAddress,
+
+    // Policy
+    RefusedByGate,
+
+    // Toward the guest
+    LinkDown,
+    LinkBusy,
+    NoMemory,
+
+    /// <summary>More than an IP packet can hold.</summary>
+    PacketTooBig,
+}

@@ -1,0 +1,234 @@
+using Slirp.Core.Icmp;
+using Slirp.Core.Ip;
+using Slirp.Core.Link;
+using Slirp.Core.Memory;
+using Slirp.Core.Network;
+using Slirp.Core.Timers;
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Flows;
+
+/// <summary>What UDP and echo have in common: mappings with a datagram socket each, served by turns, whose errors go to
+/// the guest.</summary>
+/// <remarks>
+/// <para><b>Turns.</b> A mapping is served for so many receives in one turn of the loop, then waits behind the others:
+/// sockets report edges, so what is left unread is remembered here.</para>
+/// <para><b>Errors.</b> ICMP errors about the guest's datagrams come through the socket's error queue and are relayed
+/// (<see cref="ErrorRelay{TWorld}"/>); what a send says at once becomes the error a router would have sent. A send may
+/// return the error of an earlier datagram, to any destination: the kernel hands such an error out once, so the same send
+/// is tried again and its second answer counts.</para>
+/// <para><b>Kernel assumptions.</b> ip(7) IP_RECVERR: errors set SO_ERROR and are queued with the failed destination; a
+/// send that fails leaves nothing half sent.</para>
+/// </remarks>
+public abstract class DatagramEngine<TMapping, TWorld>
+    where TMapping : DatagramMapping, new()
+    where TWorld : struct, IWorld
+{
+    /// <summary>Receives per mapping and turn: each may be 64 KiB of coalesced datagrams.</summary>
+    private const int ReceivesPerTurn = 32;
+
+    /// <summary>Room in front of a quoted payload for the transport header that the kernel left out.</summary>
+    protected const int QuotedHeadroom = UdpBuilder.HeaderLength;
+
+    private readonly EventKind _kind;
+    private readonly FramePool _pool;
+    private readonly OwnedFrame _receiveBuffer;
+    private TWorld _world;
+
+    private protected DatagramEngine(
+        EventKind kind, int limit, TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool,
+        TimerWheel timers, Counters counters, DatagramLimits limits)
+    {
+        (_kind, _world, _pool) = (kind, world, pool);
+        (Sender, Plan, Gate, Counters, Limits) = (sender, plan, gate, counters, limits);
+        Relay = new ErrorRelay<TWorld>(sender, plan);
+        Mappings = new MappingTable<TMapping, TWorld>(world, timers, kind, limit);
+        if (!pool.TryRent(out _receiveBuffer)) throw new InvalidOperationException($"no frame slot for the receive buffer of {kind}");
+    }
+
+    public MappingTable<TMapping, TWorld> Mappings { get; }
+
+    /// <summary>Some mapping has more to read than its last turn allowed.</summary>
+    public bool HasWork => Mappings.ReadyCount > 0;
+
+    private protected FrameSender<TWorld> Sender { get; }
+
+    private protected NetworkPlan Plan { get; }
+
+    private protected FlowGate Gate { get; }
+
+    private protected Counters Counters { get; }
+
+    private protected DatagramLimits Limits { get; }
+
+    private protected ErrorRelay<TWorld> Relay { get; }
+
+    public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
+    {
+        if (!Mappings.TryGet(target, out TMapping? mapping)) return;
+        if ((events & (HostEvents.Readable | HostEvents.ReadClosed | HostEvents.HangUp)) != 0) mapping.IsReadable = true;
+        if ((events & HostEvents.Error) != 0) mapping.HasErrors = true;
+        // One that waits already has its turn when those before it have had theirs.
+        if (!mapping.IsQueued) Serve(mapping, now);
+    }
+
+    /// <summary>Gives each waiting mapping one turn.</summary>
+    public void RunReady(Instant now)
+    {
+        for (int count = Mappings.ReadyCount; count > 0 && Mappings.TryDequeue(out TMapping? mapping); count--)
+        {
+            if (mapping is not null) Serve(mapping, now);
+        }
+    }
+
+    public void OnTimer(EventTarget target, Instant now)
+    {
+        if (Mappings.OnTimer(target, now)) CountClosed(1);
+    }
+
+    /// <summary>Closes every socket and gives back the receive buffer; the engine is of no use after that.</summary>
+    public void CloseAll()
+    {
+        CountClosed(Mappings.Count);
+        Mappings.CloseAll();
+        _pool.Release(_receiveBuffer);
+    }
+
+    /// <summary>Carries one message that the socket received to the guest. May change its octets.</summary>
+    private protected abstract void Deliver(TMapping mapping, Span<byte> message, in DatagramInfo info, Instant now);
+
+    /// <summary>Carries one ICMP error to the guest.</summary>
+    /// <param name="quoted">What the kernel quoted, behind <see cref="QuotedHeadroom"/> octets of room.</param>
+    private protected abstract void RelayError(TMapping mapping, Span<byte> quoted, in HostIcmpError error, Instant now);
+
+    private protected abstract void CountClosed(long count);
+
+    /// <summary>What a datagram is counted as that the host did not take.</summary>
+    private protected abstract DropReason SendFailed { get; }
+
+    /// <summary>What a datagram is counted as that could have no socket.</summary>
+    private protected abstract DropReason NoSocket { get; }
+
+    private protected bool MayPass(
+        IpProtocol protocol, MacAddress source, in FlowKey flow, ReadOnlySpan<byte> ipPacket, Instant now, out IpEndpoint host)
+    {
+        IpAddress guest = flow.Guest.Address;
+        switch (Gate.Decide(protocol, FlowDirection.Outbound, flow, out host))
+        {
+            case RouteVerdict.Forward:
+                return true;
+            case RouteVerdict.Prohibit:
+                Counters.Drop(DropReason.RefusedByGate);
+                Sender.SendIcmpError(source, Relay.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
+                return false;
+            default: // multicast, broadcast, an address of the guest's own link: silence, as on an Ethernet
+                Counters.Drop(DropReason.BadDestinationAddress);
+                return false;
+        }
+    }
+
+    /// <summary>A new mapping for a guest endpoint; the caller touches it before the loop turns.</summary>
+    /// <returns>None, or why the host has no socket for it; the datagram is counted and, if that will last, answered.</returns>
+    private protected HostError Open(
+        in FlowKey key, MacAddress source, ReadOnlySpan<byte> ipPacket, Instant now, out TMapping? mapping)
+    {
+        long evicted = Mappings.EvictedCount;
+        HostError error = Mappings.TryOpen(key, out mapping);
+        CountClosed(Mappings.EvictedCount - evicted);
+        IpAddress guest = key.Guest.Address;
+        if (mapping is not null)
+        {
+            mapping.Gateway = Relay.GatewayFor(guest);
+            return HostError.None;
+        }
+        Counters.Drop(NoSocket);
+        if (error is HostError.NotSupported or HostError.AddressNotAvailable or HostError.AccessDenied)
+            Sender.SendIcmpError(source, Relay.GatewayFor(guest), IcmpError.From(error, guest.IsIpv4), ipPacket, now);
+        return error;
+    }
+
+    /// <summary>Sends, once more if the first answer may have been about an earlier datagram.</summary>
+    private protected HostError Send(TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    {
+        IoResult result = _world.SendTo(mapping.Socket, host, payload, options);
+        if (!result.IsOk && !IsMomentary(result.Error)) result = _world.SendTo(mapping.Socket, host, payload, options);
+        return result.Error;
+    }
+
+    /// <summary>The host has no room now: lost, as on any full queue.</summary>
+    private protected static bool IsMomentary(HostError error) => error is HostError.WouldBlock or HostError.NoBuffers;
+
+    /// <summary>Counts a datagram that the host did not take, and tells the guest why.</summary>
+    private protected void Fail(TMapping mapping, IpEndpoint host, HostError error, ReadOnlySpan<byte> ipPacket, Instant now)
+    {
+        Counters.Drop(SendFailed);
+        // Nobody can have refused what was not sent: that is yet another datagram's error, and the queue tells of it.
+        if (IsMomentary(error) || error == HostError.ConnectionRefused) return;
+        bool v4 = mapping.IsIpv4;
+        IcmpHeader answer = IcmpError.From(error, v4);
+        if (error == HostError.MessageTooLong)
+        {
+            int mtu = RelayErrors(mapping, host, now);
+            answer = IcmpError.PacketTooBig(v4, mtu > 0 ? mtu : v4 ? ErrorRelay<TWorld>.UnknownMtu4 : ErrorRelay<TWorld>.UnknownMtu6);
+        }
+        Sender.SendIcmpError(mapping.GuestMac, mapping.Gateway, answer, ipPacket, now);
+    }
+
+    private void Serve(TMapping mapping, Instant now)
+    {
+        for (int budget = ReceivesPerTurn; mapping.IsReadable && budget > 0; budget--) ReceiveOne(mapping, now);
+        if (mapping.HasErrors) RelayErrors(mapping, default, now);
+        if (mapping.IsReadable || mapping.HasErrors) Mappings.Enqueue(mapping);
+    }
+
+    private void ReceiveOne(TMapping mapping, Instant now)
+    {
+        Span<byte> buffer = _pool.Octets(_receiveBuffer);
+        IoResult result = _world.ReceiveFrom(mapping.Socket, buffer, out DatagramInfo info);
+        if (result.WouldBlock)
+        {
+            mapping.IsReadable = false;
+            return;
+        }
+        if (!result.IsOk)
+        {
+            mapping.HasErrors = true; // SO_ERROR, handed out once; the error queue knows more
+            return;
+        }
+        IpAddress host = info.Source.Address;
+        if (host.IsLoopback && !Plan.EnableHostLoopback)
+        {
+            Counters.Drop(DropReason.RefusedByGate);
+            return;
+        }
+        if (info.Truncated || host.IsIpv4 != mapping.IsIpv4)
+        {
+            Counters.Drop(_kind == EventKind.UdpMapping ? DropReason.BadUdpHeader : DropReason.BadIcmp);
+            return;
+        }
+        Deliver(mapping, buffer[..result.Count], info, now);
+    }
+
+    /// <summary>Empties the error queue as far as one turn may: ICMP errors go to the guest.</summary>
+    /// <returns>The path MTU that the local kernel named for <paramref name="host"/>, or 0.</returns>
+    private int RelayErrors(TMapping mapping, IpEndpoint host, Instant now)
+    {
+        Span<byte> quoted = stackalloc byte[QuotedHeadroom + ErrorRelay<TWorld>.MaxQuotedPayload];
+        int mtu = 0;
+        mapping.HasErrors = true;
+        for (int budget = ReceivesPerTurn; budget > 0; budget--)
+        {
+            if (!_world.TryReceiveError(mapping.Socket, quoted[QuotedHeadroom..], out int length, out HostIcmpError error))
+            {
+                mapping.HasErrors = false;
+                return mtu;
+            }
+            bool isHere = error.Destination.Address == host.Address;
+            if (error.IsLocal && isHere) mtu = (int)Math.Min(error.Information, int.MaxValue);
+            if (!error.IsLocal) RelayError(mapping, quoted[..(QuotedHeadroom + length)], error, now);
+        }
+        Mappings.Enqueue(mapping);
+        return mtu;
+    }
+}

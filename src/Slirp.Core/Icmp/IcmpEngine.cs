@@ -1,0 +1,144 @@
+using System.Buffers.Binary;
+using Slirp.Core.Flows;
+using Slirp.Core.Ip;
+using Slirp.Core.Link;
+using Slirp.Core.Memory;
+using Slirp.Core.Network;
+using Slirp.Core.Timers;
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Icmp;
+
+/// <summary>Carries the guest's echo requests through ping sockets, and answers those to our own addresses.</summary>
+/// <remarks>
+/// <para><b>Model.</b> A guest address with an echo identifier gets a mapping: a ping socket (icmp(7)) used for every
+/// destination. The kernel chooses the identifier on the wire, so no program of the host loses its replies to us; on the
+/// way back the guest's is put in its place. Sequence number and data pass as they are. A reply goes to the guest only
+/// if somebody sent it: nothing is invented for a host that may be dead.</para>
+/// <para>The gateway and the DNS address are this process, so it answers for them, whether host loopback is reachable
+/// through the gateway or not.</para>
+/// <para><b>Errors.</b> "Unreachable" and "time exceeded" about an echo request come through the error queue and go to the
+/// guest (<see cref="ErrorRelay{TWorld}"/>). Where the host forbids ping sockets (sysctl net.ipv4.ping_group_range), the
+/// guest is told that its request is prohibited, and <see cref="PingForbidden"/> is for the owner to be told once.</para>
+/// <para><b>Everything else</b> from the guest is counted and dropped: its errors are about packets that we made, and the
+/// host's sockets have no use for them; requests for time or address masks are answered by nobody today.</para>
+/// <para><b>Kernel assumptions.</b> Ping sockets take whole echo requests with code 0 only, set identifier and checksum, and
+/// give whole replies that answer them; errors quote from the ICMP header on.</para>
+/// <para><b>Sources.</b> RFC 792, RFC 1122 section 3.2.2.6, RFC 4443 section 4, RFC 5508.</para>
+/// </remarks>
+public sealed class IcmpEngine<TWorld>(
+    TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool, TimerWheel timers,
+    Counters counters, DatagramLimits limits)
+    : DatagramEngine<PingMapping, TWorld>(
+        EventKind.PingMapping, limits.PingMappings, world, sender, plan, gate, pool, timers, counters, limits)
+    where TWorld : struct, IWorld
+{
+    private const int HeaderLength = IcmpView.HeaderLength;
+
+    /// <summary>The host has refused a ping socket for want of permission.</summary>
+    public bool PingForbidden { get; private set; }
+
+    private protected override DropReason SendFailed => DropReason.PingUnavailable;
+
+    private protected override DropReason NoSocket => DropReason.PingUnavailable;
+
+    /// <summary>Takes a checked ICMP or ICMPv6 message of any type but neighbour discovery.</summary>
+    /// <param name="source">The station it came from.</param>
+    /// <param name="hopLimit">As the guest sent it; one hop is ours.</param>
+    /// <param name="ipPacket">The whole packet, for errors to quote.</param>
+    public void OnMessage(
+        MacAddress source, IpAddress from, IpAddress to, ReadOnlySpan<byte> message, byte trafficClass, byte hopLimit,
+        bool dontFragment, ReadOnlySpan<byte> ipPacket, Instant now)
+    {
+        if (!IcmpView.TryParse(message, out IcmpView icmp))
+        {
+            Counters.Drop(DropReason.BadIcmp);
+            return;
+        }
+        if ((byte)icmp.Type != RequestType(from))
+        {
+            Counters.Drop(DropReason.IcmpNotSupported);
+            return;
+        }
+        if (icmp.Code != 0)
+        {
+            Counters.Drop(DropReason.BadIcmp);
+            return;
+        }
+        if (Plan.IsOurs(to))
+        {
+            var reply = new IcmpHeader(ReplyType(to), 0, icmp.RestOfHeader);
+            Sender.SendIcmp(source, to, from, reply, icmp.Body, trafficClass);
+            Counters.IcmpEchoes++;
+            return;
+        }
+        var options = new DatagramOptions(0, trafficClass, (byte)Math.Max(1, hopLimit - 1), dontFragment && from.IsIpv4);
+        Forward(source, new IpEndpoint(from, icmp.Identifier), to, message, options, ipPacket, now);
+    }
+
+    private void Forward(
+        MacAddress source, IpEndpoint guest, IpAddress to, ReadOnlySpan<byte> message, in DatagramOptions options,
+        ReadOnlySpan<byte> ipPacket, Instant now)
+    {
+        IpProtocol protocol = to.IsIpv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6;
+        var flow = new FlowKey(guest, new IpEndpoint(to, 0));
+        if (!MayPass(protocol, source, flow, ipPacket, now, out IpEndpoint host)) return;
+        var key = new FlowKey(guest, default);
+        if (!Mappings.TryFind(key, out PingMapping? mapping))
+        {
+            HostError refusal = Open(key, source, ipPacket, now, out mapping);
+            if (refusal == HostError.AccessDenied) PingForbidden = true;
+            if (refusal != HostError.None) return;
+        }
+        mapping!.GuestMac = source;
+        Mappings.Touch(mapping, now + Limits.PingIdle);
+        Counters.IcmpEchoes++;
+        HostError error = Send(mapping, host, message, options);
+        if (error != HostError.None) Fail(mapping, host, error, ipPacket, now);
+    }
+
+    private protected override void Deliver(PingMapping mapping, Span<byte> message, in DatagramInfo info, Instant now)
+    {
+        if (!IcmpView.TryParse(message, out IcmpView icmp) || (byte)icmp.Type != ReplyType(mapping.Key.Guest.Address))
+        {
+            Counters.Drop(DropReason.BadIcmp);
+            return;
+        }
+        IpAddress from = ErrorRelay<TWorld>.MapToGuest(info.Source.Address, mapping.Gateway);
+        var reply = new IcmpHeader((byte)icmp.Type, 0, (uint)mapping.Identifier << 16 | icmp.Sequence);
+        Sender.SendIcmp(mapping.GuestMac, from, mapping.Key.Guest.Address, reply, icmp.Body, info.TrafficClass);
+        Mappings.Touch(mapping, now + Limits.PingIdle);
+    }
+
+    private protected override void RelayError(PingMapping mapping, Span<byte> quoted, in HostIcmpError error, Instant now)
+    {
+        IpAddress guest = mapping.Key.Guest.Address;
+        IpAddress remote = ErrorRelay<TWorld>.MapToGuest(error.Destination.Address, mapping.Gateway);
+        if (remote.IsIpv4 != guest.IsIpv4) return;
+        Span<byte> echo = quoted[QuotedHeadroom..];
+        if (echo.Length < HeaderLength)
+        {
+            echo = quoted[..HeaderLength]; // nothing quoted: type and identifier are known all the same
+            echo.Clear();
+            echo[0] = RequestType(guest);
+        }
+        BinaryPrimitives.WriteUInt16BigEndian(echo[4..], mapping.Identifier);
+        BinaryPrimitives.WriteUInt16BigEndian(echo[2..], 0);
+        IpProtocol protocol = guest.IsIpv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6;
+        uint sum = guest.IsIpv4 ? 0 : InternetChecksum.PseudoHeader(guest, remote, protocol, echo.Length);
+        BinaryPrimitives.WriteUInt16BigEndian(echo[2..], InternetChecksum.Finish(InternetChecksum.Sum(echo, sum)));
+        Relay.Relay(mapping.GuestMac, guest, remote, protocol, echo, error, mapping.Gateway, now);
+    }
+
+    private protected override void CountClosed(long count)
+    {
+        // Ping mappings have no counter of their own: IcmpEchoes says what the guest asked for.
+    }
+
+    private static byte RequestType(IpAddress address) =>
+        address.IsIpv4 ? (byte)IcmpType.EchoRequest : (byte)Icmpv6Type.EchoRequest;
+
+    private static byte ReplyType(IpAddress address) =>
+        address.IsIpv4 ? (byte)IcmpType.EchoReply : (byte)Icmpv6Type.EchoReply;
+}

@@ -1,0 +1,58 @@
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Icmp;
+
+/// <summary>The errors we send, in the words of either family.</summary>
+public static class IcmpError
+{
+    public static IcmpHeader NetworkUnreachable(bool isIpv4) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.Network) : Unreachable(Icmpv6UnreachableCode.NoRoute);
+
+    public static IcmpHeader HostUnreachable(bool isIpv4) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.Host) : Unreachable(Icmpv6UnreachableCode.Address);
+
+    public static IcmpHeader PortUnreachable(bool isIpv4) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.Port) : Unreachable(Icmpv6UnreachableCode.Port);
+
+    /// <summary>Nobody here speaks the packet's upper protocol (RFC 1122 section 3.2.2.1, RFC 8200 section 4).</summary>
+    /// <param name="nextHeaderOffset">IPv6 only: where in the packet it is named.</param>
+    public static IcmpHeader ProtocolUnreachable(bool isIpv4, int nextHeaderOffset) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.Protocol)
+        : new IcmpHeader((byte)Icmpv6Type.ParameterProblem, (byte)Icmpv6ParameterCode.UnrecognizedNextHeader, (uint)nextHeaderOffset);
+
+    /// <summary>The owner of this network, or of one on the way, does not want it (RFC 1812 section 5.2.7.1).</summary>
+    public static IcmpHeader Prohibited(bool isIpv4) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.CommunicationProhibited) : Unreachable(Icmpv6UnreachableCode.Prohibited);
+
+    /// <summary>"Fragmentation needed and DF set" (RFC 1191) or "packet too big".</summary>
+    /// <param name="mtu">IP octets that would have passed.</param>
+    public static IcmpHeader PacketTooBig(bool isIpv4, int mtu) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.FragmentationNeeded) with { Rest = (uint)Math.Min(mtu, ushort.MaxValue) }
+        : new IcmpHeader((byte)Icmpv6Type.PacketTooBig, 0, (uint)mtu);
+
+    public static IcmpHeader HopLimitExceeded(bool isIpv4) => TimeExceeded(isIpv4, 0);
+
+    public static IcmpHeader ReassemblyTimeExceeded(bool isIpv4) => TimeExceeded(isIpv4, 1);
+
+    /// <param name="pointer">Offset of the octet at fault in the packet.</param>
+    public static IcmpHeader ErroneousField(bool isIpv4, int pointer) => isIpv4
+        ? new IcmpHeader((byte)IcmpType.ParameterProblem, 0, (uint)pointer << 24)
+        : new IcmpHeader((byte)Icmpv6Type.ParameterProblem, (byte)Icmpv6ParameterCode.ErroneousField, (uint)pointer);
+
+    /// <summary>What a router would say that met this error when it tried to pass the packet on.</summary>
+    public static IcmpHeader From(HostError error, bool isIpv4) => error switch
+    {
+        HostError.NetworkUnreachable or HostError.AddressNotAvailable or HostError.NotSupported => NetworkUnreachable(isIpv4),
+        HostError.AccessDenied => Prohibited(isIpv4),
+        HostError.ConnectionRefused => PortUnreachable(isIpv4),
+        _ => HostUnreachable(isIpv4),
+    };
+
+    private static IcmpHeader Unreachable(IcmpUnreachableCode code) => new((byte)IcmpType.DestinationUnreachable, (byte)code);
+
+    private static IcmpHeader Unreachable(Icmpv6UnreachableCode code) => new((byte)Icmpv6Type.DestinationUnreachable, (byte)code);
+
+    private static IcmpHeader TimeExceeded(bool isIpv4, byte code) =>
+        new(isIpv4 ? (byte)IcmpType.TimeExceeded : (byte)Icmpv6Type.TimeExceeded, code);
+}

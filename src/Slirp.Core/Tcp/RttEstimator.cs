@@ -1,0 +1,45 @@
+namespace Slirp.Core.Tcp;
+
+/// <summary>The retransmission timeout by RFC 6298. A mutable struct that lives in its flow.</summary>
+public struct RttEstimator
+{
+    private long _srtt, _rttvar; // nanoseconds; _srtt 0: nothing measured yet
+    private int _backoff;
+
+    /// <summary>Unanswered timeouts in a row.</summary>
+    public readonly int TimeoutCount => _backoff;
+
+    public readonly TimeSpan Smoothed => TimeSpan.FromTicks(_srtt / 100);
+
+    /// <summary>RFC 6298 sections 2.2 to 2.4, with the back-off of 5.5.</summary>
+    public readonly TimeSpan Rto(TcpParameters parameters)
+    {
+        TimeSpan rto = _srtt == 0 ? parameters.InitialRto : TimeSpan.FromTicks((_srtt + 4 * _rttvar) / 100);
+        if (rto < parameters.MinRto) rto = parameters.MinRto;
+        rto *= 1L << Math.Min(_backoff, 20);
+        return rto < parameters.MaxRto ? rto : parameters.MaxRto;
+    }
+
+    /// <param name="sample">Of a segment that was sent once (Karn), or measured by timestamps (RFC 7323 section 4).</param>
+    public void Sample(TimeSpan sample)
+    {
+        long r = Math.Max(1, sample.Ticks * 100);
+        if (_srtt == 0)
+        {
+            _srtt = r;
+            _rttvar = r / 2;
+        }
+        else
+        {
+            _rttvar += (Math.Abs(_srtt - r) - _rttvar) / 4;
+            _srtt += (r - _srtt) / 8;
+            if (_srtt <= 0) _srtt = 1;
+        }
+        _backoff = 0;
+    }
+
+    public void BackOff() => _backoff++;
+
+    /// <summary>Something new was acknowledged: the path is alive.</summary>
+    public void ResetBackoff() => _backoff = 0;
+}

@@ -1,0 +1,291 @@
+using Slirp.Core.Flows;
+using Slirp.Core.Icmp;
+using Slirp.Core.Network;
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Tcp;
+
+// How connections begin: the guest's SYN is held until the host socket is connected, so that the guest learns what its own
+// connect would have learnt on the host. Connections from outside go the other way: the guest is asked first.
+public sealed partial class TcpEngine<TWorld>
+{
+    /// <summary>The shift that makes a 16-bit field reach the largest window: 7 gives 8 MiB in steps of 128 octets.</summary>
+    private const byte OurWindowShift = 7;
+
+    // A guest that announces less wants to cost us CPU (CVE-2019-11479); only an MTU of our own can be as small.
+    private const int SmallestMss = 64;
+    private const int DefaultMss4 = 536, DefaultMss6 = 1220; // RFC 9293 section 3.7.1
+
+    private void OnSegmentWithoutFlow(MacAddress source, in FlowKey key, in GuestSegment segment, Instant now)
+    {
+        const TcpFlags control = TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin;
+        switch (segment.Flags & control)
+        {
+            case TcpFlags.Syn:
+                OpenOutbound(source, key, segment, now);
+                break;
+            case var flags when (flags & TcpFlags.Rst) != 0:
+                _counters.Drop(DropReason.TcpNoFlow);
+                break;
+            case var flags when (flags & TcpFlags.Syn) != 0 && (flags & TcpFlags.Ack) == 0:
+                _counters.Drop(DropReason.BadTcpFlags); // SYN with FIN
+                break;
+            default:
+                _counters.Drop(DropReason.TcpNoFlow);
+                if (key.Remote.Address.IsMulticast || key.Remote.Port == 0) break;
+                SendResetWithoutFlow(source, key, segment);
+                break;
+        }
+    }
+
+    private void OpenOutbound(MacAddress source, in FlowKey key, in GuestSegment segment, Instant now)
+    {
+        if (!TryDecideDestination(source, key, segment, out IpEndpoint hostEndpoint)) return;
+        if (_halfOpen.Count >= _parameters.MaxHalfOpen) Close(_halfOpen.Oldest!, CloseReason.EvictedHalfOpen);
+        if (_flows.IsFull && _timeWait.Oldest is TcpFlow oldest) Close(oldest, CloseReason.EvictedTimeWait);
+        var flow = new TcpFlow(key, source) { HostEndpoint = hostEndpoint };
+        if (!_flows.TryAdd(flow))
+        {
+            _counters.Drop(DropReason.TcpFlowLimit);
+            return;
+        }
+        _counters.TcpFlowsOpened++;
+        flow.Enter(GuestTcpState.SynHeld);
+        _halfOpen.Add(flow);
+        AcceptSyn(flow, segment, now);
+        PromiseReceiveWindow(flow);
+        IoResult opened = OpenSocket(flow);
+        if (opened.IsOk) OnHostConnected(flow, now);
+        else if (opened.Error == HostError.InProgress) flow.Host = HostTcpState.Connecting;
+        else OnConnectFailed(flow, opened.Error, now);
+    }
+
+    private bool TryDecideDestination(MacAddress source, in FlowKey key, in GuestSegment segment, out IpEndpoint hostEndpoint)
+    {
+        if (key.Remote.Port == 0 || key.Guest.Port == 0)
+        {
+            hostEndpoint = default;
+            _counters.Drop(DropReason.BadTcpHeader);
+            return false;
+        }
+        if (_plan.IsDns(key.Remote.Address))
+        {
+            if (_services.TryRedirectTcp(key.Remote, out hostEndpoint)) return true;
+            SendResetWithoutFlow(source, key, segment);
+            return false;
+        }
+        RouteVerdict verdict = _gate.Decide(IpProtocol.Tcp, FlowDirection.Outbound, key, out hostEndpoint);
+        if (verdict == RouteVerdict.Forward) return true;
+        _counters.Drop(verdict == RouteVerdict.Prohibit ? DropReason.RefusedByGate : DropReason.BadDestinationAddress);
+        // What a firewall's "reject with tcp-reset" does: the guest's connect fails at once.
+        if (verdict == RouteVerdict.Prohibit) SendResetWithoutFlow(source, key, segment);
+        return false;
+    }
+
+    private IoResult OpenSocket(TcpFlow flow)
+    {
+        IoResult opened = _world.OpenTcp(flow.HostEndpoint, flow.Target, out flow.Socket);
+        if (opened.Error != HostError.NoDescriptors) return opened;
+        // No descriptor left: the connect that has waited longest gives up its own, unless it is this one.
+        if (_halfOpen.Oldest is not TcpFlow oldest || oldest == flow) return opened;
+        Close(oldest, CloseReason.EvictedHalfOpen);
+        return _world.OpenTcp(flow.HostEndpoint, flow.Target, out flow.Socket);
+    }
+
+    /// <summary>Takes over what a SYN or SYN-ACK of the guest says.</summary>
+    private void AcceptSyn(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        TcpOptions options = segment.Options;
+        flow.Irs = segment.Sequence;
+        flow.RcvNxt = flow.RcvAdv = flow.LastAckSent = segment.Sequence + 1;
+        flow.HasTimestamps = options.HasTimestamps;
+        flow.HasSack = options.SackPermitted;
+        flow.TsRecent = options.TimestampValue;
+        (flow.SndWndShift, flow.RcvWndShift) = options.WindowScale is byte shift ? (shift, OurWindowShift) : ((byte)0, (byte)0);
+        flow.SndWnd = flow.MaxSndWnd = segment.Window; // never scaled in a SYN (RFC 7323 section 2.2)
+        (flow.SndWl1, flow.SndWl2) = (segment.Sequence, segment.Acknowledgment);
+        SetMss(flow, options.Mss);
+        flow.LastHeard = now;
+        flow.Cwnd = Math.Max(_parameters.InitialCongestionWindow, 10 * flow.Mss);
+        flow.Ssthresh = int.MaxValue;
+    }
+
+    private void BeginSequence(TcpFlow flow, Instant now)
+    {
+        flow.Iss = flow.SndUna = flow.SndNxt = flow.SndMax = _initialSequence.For(flow.Key, now);
+        flow.TsOffset = _initialSequence.TimestampOffset(flow.Key);
+    }
+
+    private void SetMss(TcpFlow flow, ushort? announced)
+    {
+        int mss = announced ?? (flow.IsIpv4 ? DefaultMss4 : DefaultMss6);
+        int options = flow.HasTimestamps ? 12 : 0;
+        flow.Mss = Math.Min(Math.Max(SmallestMss, mss - options), Math.Max(1, OurMss(flow.IsIpv4) - options));
+        flow.MaxPayload = _sender.MaxTcpPayload(flow.IsIpv4, flow.Mss, TcpView.MinHeaderLength + options);
+    }
+
+    /// <summary>What we announce: a full segment is a full packet of the interface's MTU.</summary>
+    private int OurMss(bool isIpv4) =>
+        _sender.Mtu - TcpView.MinHeaderLength - (isIpv4 ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength);
+
+    private void OnSegmentWhileConnecting(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        const TcpFlags control = TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin;
+        // Nothing was sent, so only a reset for the held SYN counts (RFC 5961 section 3.2: its number is RCV.NXT).
+        if (segment.Has(TcpFlags.Rst) && (segment.Sequence == flow.RcvNxt || segment.Sequence == flow.Irs))
+            Close(flow, CloseReason.GuestReset);
+        // A repeated SYN says only that the guest is still waiting, and so are we. One with another number is a guest that
+        // gave up without a word and tries again: the answer is for that one.
+        else if ((segment.Flags & control) == TcpFlags.Syn && segment.Sequence != flow.Irs)
+            AcceptSyn(flow, segment, now);
+    }
+
+    /// <returns>False if the flow is gone.</returns>
+    private bool TryFinishConnect(TcpFlow flow, Instant now)
+    {
+        HostError error = _world.TakeError(flow.Socket);
+        if (error == HostError.None) OnHostConnected(flow, now);
+        else OnConnectFailed(flow, error, now);
+        return error == HostError.None;
+    }
+
+    private void OnHostConnected(TcpFlow flow, Instant now)
+    {
+        flow.Host = HostTcpState.Open;
+        flow.HostWritable = true;
+        _halfOpen.Remove(flow);
+        BeginSequence(flow, now);
+        flow.Enter(GuestTcpState.SynReceived);
+        SendSyn(flow, now);
+        Rearm(flow);
+    }
+
+    private void OnConnectFailed(TcpFlow flow, HostError error, Instant now)
+    {
+        CloseReason reason = CloseReason.HostFailed;
+        switch (error)
+        {
+            case HostError.ConnectionRefused or HostError.ConnectionReset:
+                reason = CloseReason.HostRefused;
+                SendResetToSyn(flow);
+                break;
+            case HostError.HostUnreachable or HostError.NetworkUnreachable or HostError.AccessDenied:
+                reason = CloseReason.HostUnreachable;
+                SendUnreachable(flow, error, now);
+                break;
+            case HostError.AddressNotAvailable or HostError.NotSupported:
+                // No source address for the destination, or no such family: for the guest, no route.
+                reason = CloseReason.HostUnreachable;
+                SendUnreachable(flow, HostError.NetworkUnreachable, now);
+                break;
+            case HostError.TimedOut:
+                reason = CloseReason.HostTimedOut; // silence was the answer, and the guest has heard it as long as we
+                break;
+            default:
+                _counters.Drop(DropReason.TcpFlowLimit); // no descriptors, no memory: the guest's SYN comes again
+                break;
+        }
+        if (_plan.IsDns(flow.Key.Remote.Address)) _services.OnTcpRedirectFailed(flow.HostEndpoint, now);
+        Close(flow, reason);
+    }
+
+    private void SendUnreachable(TcpFlow flow, HostError error, Instant now)
+    {
+        // The start of the packet the guest sent, which its kernel matches to the connect by addresses, ports and number.
+        Span<byte> quoted = stackalloc byte[Ipv6View.HeaderLength + TcpView.MinHeaderLength];
+        int length = WriteQuotedSyn(quoted, flow);
+        _sender.SendIcmpError(flow.GuestMac, _plan.GatewayFor(flow.Key.Guest.Address), IcmpError.From(error, flow.IsIpv4), quoted[..length], now);
+    }
+
+    private static int WriteQuotedSyn(Span<byte> quoted, TcpFlow flow)
+    {
+        FlowKey key = flow.Key;
+        int ip = flow.IsIpv4 ? Ipv4Builder.HeaderLength : Ipv6Builder.HeaderLength;
+        if (flow.IsIpv4)
+        {
+            Ipv4Builder.Write(quoted, new Ipv4Fields(
+                key.Guest.Address.Ipv4, key.Remote.Address.Ipv4, IpProtocol.Tcp, 64, 0, 0, true, false, 0, TcpView.MinHeaderLength));
+        }
+        else
+        {
+            Ipv6Builder.Write(quoted, new Ipv6Fields(
+                key.Guest.Address, key.Remote.Address, IpProtocol.Tcp, 64, 0, 0, TcpView.MinHeaderLength));
+        }
+        var fields = new TcpFields(key.Guest.Port, key.Remote.Port, flow.Irs, default, TcpFlags.Syn, 0);
+        return ip + TcpBuilder.Write(quoted[ip..], fields, default);
+    }
+
+    /// <summary>A SYN may open a new connection over one in TIME-WAIT if it cannot be an old duplicate (RFC 9293 section
+    /// 3.6.1, RFC 6191).</summary>
+    private static bool IsNewConnection(TcpFlow flow, in GuestSegment segment) =>
+        (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn
+        && flow.ToHost.IsEmpty
+        && (segment.Sequence.IsAfter(flow.RcvNxt)
+            || segment.Options.HasTimestamps && flow.HasTimestamps && (int)(segment.Options.TimestampValue - flow.TsRecent) > 0);
+
+    // --- Connections from outside
+
+    /// <summary>A connection that a forward has accepted: the guest is asked first, and the outside is reset if it will not.</summary>
+    /// <param name="accepted">Ours from now on, whatever comes of it.</param>
+    /// <param name="key">The guest's endpoint, and the remote one as the guest shall see it.</param>
+    /// <param name="guestMac">The station to ask.</param>
+    /// <param name="now">The current time.</param>
+    public void OpenInbound(HostSocket accepted, in FlowKey key, MacAddress guestMac, Instant now)
+    {
+        var flow = new TcpFlow(key, guestMac) { Socket = accepted, HostEndpoint = key.Remote, IsInbound = true };
+        bool isNew = !_flows.TryFind(key, out TcpFlow? old);
+        if (old is { Guest: GuestTcpState.TimeWait, ToHost.IsEmpty: true })
+        {
+            Close(old, CloseReason.GuestReusedPort);
+            isNew = true;
+        }
+        if (!isNew || !_flows.TryAdd(flow))
+        {
+            _counters.Drop(DropReason.TcpFlowLimit);
+            _world.Close(accepted, reset: true);
+            return;
+        }
+        _counters.TcpFlowsOpened++;
+        flow.LastHeard = now;
+        flow.Enter(GuestTcpState.SynSent);
+        if (!_world.Adopt(accepted, flow.Target).IsOk)
+        {
+            Close(flow, CloseReason.HostFailed);
+            return;
+        }
+        flow.Host = HostTcpState.Open;
+        flow.HostWritable = true;
+        flow.HasTimestamps = flow.HasSack = true; // offered; the answer decides
+        PromiseReceiveWindow(flow);
+        BeginSequence(flow, now);
+        SendSyn(flow, now);
+        Rearm(flow);
+    }
+
+    private void OnSegmentInSynSent(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        if (segment.Has(TcpFlags.Ack) && segment.Acknowledgment != flow.Iss + 1)
+        {
+            _counters.Drop(DropReason.TcpBadAcknowledgment);
+            if (!segment.Has(TcpFlags.Rst)) SendResetFor(flow, segment);
+            return;
+        }
+        const TcpFlags synAck = TcpFlags.Syn | TcpFlags.Ack;
+        if (segment.Has(TcpFlags.Rst))
+        {
+            if (segment.Has(TcpFlags.Ack)) Close(flow, CloseReason.GuestRefused);
+            else _counters.Drop(DropReason.TcpBadReset);
+            return;
+        }
+        if ((segment.Flags & synAck) != synAck)
+        {
+            _counters.Drop(DropReason.BadTcpFlags);
+            return;
+        }
+        AcceptSyn(flow, segment, now);
+        flow.RcvAdv = flow.RcvNxt + Math.Min(flow.RcvCapacity, ushort.MaxValue); // what our SYN said
+        OnSynAcknowledged(flow, segment, now);
+        RequestAck(flow);
+    }
+}

@@ -1,0 +1,307 @@
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Tcp;
+
+// Segments of an open connection, in the order of RFC 9293 section 3.10.7.4, one function a check.
+public sealed partial class TcpEngine<TWorld>
+{
+    private void OnSegmentInConnection(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        if (IsOldDuplicate(flow, segment)) return;
+        if (IsRepeatedSyn(flow, segment))
+        {
+            SendSyn(flow, now);
+            Enqueue(flow);
+            return;
+        }
+        if (!IsAcceptable(flow, segment))
+        {
+            OnUnacceptable(flow, segment);
+            return;
+        }
+        if (segment.Has(TcpFlags.Rst))
+        {
+            OnReset(flow, segment);
+            return;
+        }
+        if (segment.Has(TcpFlags.Syn))
+        {
+            // RFC 5961 section 4.2: a guest that has really forgotten answers the challenge with RST.
+            _counters.Drop(DropReason.BadTcpFlags);
+            Challenge(flow);
+            return;
+        }
+        if (!segment.Has(TcpFlags.Ack))
+        {
+            _counters.Drop(DropReason.BadTcpFlags);
+            return;
+        }
+        flow.LastHeard = now;
+        flow.UnansweredProbes = 0;
+        UpdateTimestamp(flow, segment);
+        if (flow.Guest == GuestTcpState.SynReceived && !TryEstablish(flow, segment, now)) return;
+        if (!TryAcknowledge(flow, segment, now)) return;
+        if (flow.Guest == GuestTcpState.Closed) return; // it was the ACK of our FIN
+        if (segment.PayloadLength > 0 || segment.Has(TcpFlags.Fin)) OnPayload(flow, segment, now);
+        if (flow.Guest != GuestTcpState.Closed) Enqueue(flow);
+    }
+
+    /// <summary>PAWS (RFC 7323 section 5.3): an old timestamp is an old segment. Answered, in case the guest lost our ACK.</summary>
+    private bool IsOldDuplicate(TcpFlow flow, in GuestSegment segment)
+    {
+        if (!flow.HasTimestamps || !segment.Options.HasTimestamps || segment.Has(TcpFlags.Rst)) return false;
+        if ((int)(segment.Options.TimestampValue - flow.TsRecent) >= 0) return false;
+        _counters.Drop(DropReason.TcpOldTimestamp);
+        RequestAck(flow);
+        return true;
+    }
+
+    /// <summary>Our SYN-ACK was lost, and the guest asks for it again. That costs none of our own patience.</summary>
+    private static bool IsRepeatedSyn(TcpFlow flow, in GuestSegment segment) =>
+        flow.Guest == GuestTcpState.SynReceived && segment.Sequence == flow.Irs
+        && (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn;
+
+    /// <summary>The four cases of RFC 9293 section 3.10.7.4, first check, against the window the guest was told.</summary>
+    private static bool IsAcceptable(TcpFlow flow, in GuestSegment segment)
+    {
+        uint window = (uint)Math.Max(0, flow.RcvAdv.Since(flow.RcvNxt));
+        int length = segment.Length;
+        if (length == 0) return window == 0 ? segment.Sequence == flow.RcvNxt : segment.Sequence.IsWithin(flow.RcvNxt, window + 1);
+        // With a closed window a FIN or an acknowledgment at RCV.NXT still counts; its payload is cut off below.
+        if (window == 0) return segment.Sequence == flow.RcvNxt;
+        return segment.Sequence.IsWithin(flow.RcvNxt, window) || (segment.Sequence + (length - 1)).IsWithin(flow.RcvNxt, window);
+    }
+
+    private void OnUnacceptable(TcpFlow flow, in GuestSegment segment)
+    {
+        _counters.Drop(DropReason.TcpOutsideWindow);
+        if (segment.Has(TcpFlags.Rst)) return;
+        RequestAck(flow);
+    }
+
+    /// <summary>RFC 5961 section 3.2: only the exact next number resets; another one in the window is challenged.</summary>
+    private void OnReset(TcpFlow flow, in GuestSegment segment)
+    {
+        if (segment.Sequence != flow.RcvNxt)
+        {
+            _counters.Drop(DropReason.TcpBadReset);
+            Challenge(flow);
+            return;
+        }
+        Close(flow, CloseReason.GuestReset);
+    }
+
+    private void Challenge(TcpFlow flow)
+    {
+        _counters.TcpChallengeAcks++;
+        RequestAck(flow);
+    }
+
+    private void RequestAck(TcpFlow flow)
+    {
+        flow.AckPending = true;
+        Enqueue(flow);
+    }
+
+    /// <summary>RFC 7323 section 4.3: the timestamp to echo is that of the segment that advanced the left edge.</summary>
+    private static void UpdateTimestamp(TcpFlow flow, in GuestSegment segment)
+    {
+        if (flow.HasTimestamps && segment.Options.HasTimestamps && segment.Sequence.IsAtOrBefore(flow.LastAckSent))
+            flow.TsRecent = segment.Options.TimestampValue;
+    }
+
+    private bool TryEstablish(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        if (segment.Acknowledgment != flow.Iss + 1)
+        {
+            _counters.Drop(DropReason.TcpBadAcknowledgment);
+            SendResetFor(flow, segment);
+            return false;
+        }
+        OnSynAcknowledged(flow, segment, now);
+        flow.SndWnd = flow.MaxSndWnd = (uint)segment.Window << flow.SndWndShift;
+        (flow.SndWl1, flow.SndWl2) = (segment.Sequence, segment.Acknowledgment);
+        return true;
+    }
+
+    private static void OnSynAcknowledged(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        flow.Enter(GuestTcpState.Established);
+        SampleRtt(flow, segment, now);
+        flow.Rtt.ResetBackoff();
+        flow.SndUna = flow.SndNxt = flow.SndMax = flow.Iss + 1;
+        flow.RetransmitAt = Instant.Never;
+    }
+
+    private void OnPayload(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        flow.AckPending = true;
+        if (segment.Has(TcpFlags.Fin)) flow.FinSequence ??= segment.Sequence + segment.PayloadLength;
+        SequenceNumber start = segment.Sequence;
+        SequenceNumber end = SequenceNumber.Earlier(start + segment.PayloadLength, flow.RcvAdv);
+        if (flow.FinSequence is SequenceNumber fin) end = SequenceNumber.Earlier(end, fin);
+        int offset = segment.PayloadOffset;
+        if (start.IsBefore(flow.RcvNxt))
+        {
+            offset += flow.RcvNxt.Since(start);
+            start = flow.RcvNxt;
+        }
+        if (!flow.CanReceiveFromGuest) return; // behind its FIN: only the acknowledgment is owed
+        if (start.IsBefore(end)) Accept(flow, start, segment.Frame, offset, end.Since(start));
+        if (flow.Guest != GuestTcpState.Closed && flow.FinSequence == flow.RcvNxt) OnGuestFin(flow, now);
+    }
+
+    private void Accept(TcpFlow flow, SequenceNumber start, Memory.OwnedFrame frame, int offset, int length)
+    {
+        if (start != flow.RcvNxt)
+        {
+            flow.OutOfOrder ??= new OutOfOrderQueue();
+            if (!flow.OutOfOrder.TryInsert(_pool, start, frame, offset, length)) _counters.Drop(DropReason.TcpTooManyHoles);
+            return;
+        }
+        flow.RcvNxt += length;
+        flow.RcvSinceResize += length;
+        int taken = flow.ToHost.IsEmpty ? SendToHost(flow, _pool.Octets(frame).Slice(offset, length)) : 0;
+        if (taken < 0)
+        {
+            Abort(flow, CloseReason.HostReset);
+            return;
+        }
+        if (taken < length) flow.ToHost.Keep(_pool, frame, offset + taken, length - taken);
+        if (flow.OutOfOrder is { IsEmpty: false } later)
+        {
+            flow.RcvNxt += later.TakeInOrder(_pool, flow.RcvNxt, ref flow.ToHost);
+            Enqueue(flow); // RunReady flushes
+        }
+    }
+
+    private void OnGuestFin(TcpFlow flow, Instant now)
+    {
+        flow.RcvNxt += 1;
+        flow.AckPending = true;
+        switch (flow.Guest)
+        {
+            case GuestTcpState.Established:
+                flow.Enter(GuestTcpState.CloseWait);
+                break;
+            case GuestTcpState.FinWait1: // our FIN is not acknowledged yet, or TryAcknowledge would have moved on
+                flow.Enter(GuestTcpState.Closing);
+                break;
+            case GuestTcpState.FinWait2:
+                EnterTimeWait(flow, now);
+                break;
+        }
+        ShutdownHostWhenFlushed(flow);
+    }
+
+    /// <returns>Octets the socket took, 0 if it is full, negative if it is broken.</returns>
+    private int SendToHost(TcpFlow flow, ReadOnlySpan<byte> octets)
+    {
+        if (!flow.HostWritable) return (flow.Host & HostTcpState.CanSend) != 0 ? 0 : -1;
+        IoResult sent = _world.Send(flow.Socket, octets);
+        if (sent.IsOk)
+        {
+            if (sent.Count < octets.Length) flow.HostWritable = false;
+            return sent.Count;
+        }
+        if (sent.Error is HostError.WouldBlock or HostError.NoBuffers)
+        {
+            flow.HostWritable = false;
+            return 0;
+        }
+        return -1;
+    }
+
+    /// <summary>Gives the socket what it did not take before.</summary>
+    private void FlushToHost(TcpFlow flow)
+    {
+        bool moved = false;
+        while (flow.HostWritable && !flow.ToHost.IsEmpty)
+        {
+            int taken = SendToHost(flow, flow.ToHost.Peek(_pool, 0));
+            if (taken < 0)
+            {
+                Abort(flow, CloseReason.HostReset);
+                return;
+            }
+            if (taken == 0) break;
+            flow.ToHost.Discard(_pool, taken);
+            moved = true;
+        }
+        if (moved && IsWindowUpdateDue(flow)) flow.AckPending = true;
+        ShutdownHostWhenFlushed(flow);
+        if (moved && flow is { Guest: GuestTcpState.LastAck, FinAcknowledged: true, ToHost.IsEmpty: true }) Close(flow, CloseReason.Finished);
+    }
+
+    private void ShutdownHostWhenFlushed(TcpFlow flow)
+    {
+        if (!flow.GuestFinReceived || !flow.ToHost.IsEmpty || (flow.Host & HostTcpState.CanSend) == 0) return;
+        _world.ShutdownSend(flow.Socket);
+        flow.Host &= ~HostTcpState.CanSend;
+        CloseSocketWhenDone(flow);
+    }
+
+    /// <summary>Both halves of the socket are used up: its descriptor goes now, not when the guest has acknowledged all.</summary>
+    private void CloseSocketWhenDone(TcpFlow flow)
+    {
+        if (flow.Host == HostTcpState.Closed) CloseSocket(flow, reset: false);
+    }
+
+    /// <returns>True if the flow is gone.</returns>
+    private bool OnHostError(TcpFlow flow)
+    {
+        // With data still to be read in front of the error the read path meets it in its turn; a flow that does not read
+        // any more, or whose guest has closed its window, would wait for ever.
+        if ((flow.Host & HostTcpState.CanReceive) != 0) return false;
+        Abort(flow, CloseReason.HostReset);
+        return true;
+    }
+
+    // --- The window we offer
+
+    private void PromiseReceiveWindow(TcpFlow flow)
+    {
+        int capacity = (int)_budget.FairShare(Math.Min(_parameters.MaxReceiveWindow, 256 << 10), _parameters.MinReceiveWindow);
+        _budget.Adjust(0, capacity);
+        flow.RcvCapacity = capacity;
+    }
+
+    /// <summary>A flow that has filled its window once and found the host taking it gets a larger one.</summary>
+    private void GrowReceiveWindow(TcpFlow flow)
+    {
+        if (flow.RcvSinceResize < flow.RcvCapacity || flow.RcvCapacity >= _parameters.MaxReceiveWindow) return;
+        flow.RcvSinceResize = 0;
+        if (flow.ToHost.Length > flow.RcvCapacity / 2) return; // the host is the slow one: more window is more delay
+        int wanted = Math.Min(_parameters.MaxReceiveWindow, flow.RcvCapacity * 2);
+        int capacity = (int)_budget.FairShare(wanted, flow.RcvCapacity);
+        _budget.Adjust(flow.RcvCapacity, capacity);
+        flow.RcvCapacity = capacity;
+    }
+
+    private void ReleasePromises(TcpFlow flow)
+    {
+        _budget.Adjust(flow.RcvCapacity + flow.ToGuest.Length, 0);
+        flow.RcvCapacity = 0;
+    }
+
+    /// <summary>The right edge as it could be told now: never left of what was told, and moved only by a segment or half of
+    /// all at a time (silly window avoidance, RFC 9293 section 3.8.6.2.2).</summary>
+    private SequenceNumber NextRcvAdv(TcpFlow flow)
+    {
+        int unit = 1 << flow.RcvWndShift;
+        int room = Math.Clamp(flow.RcvCapacity - flow.ToHost.Length, 0, ushort.MaxValue << flow.RcvWndShift) & ~(unit - 1);
+        SequenceNumber edge = flow.RcvNxt + room;
+        return edge.Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), OurMss(flow.IsIpv4)) ? edge : flow.RcvAdv;
+    }
+
+    /// <summary>An edge that can move by two segments or half of all is worth an acknowledgment of its own.</summary>
+    private bool IsWindowUpdateDue(TcpFlow flow)
+    {
+        if (!flow.CanReceiveFromGuest) return false;
+        return NextRcvAdv(flow).Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), 2 * OurMss(flow.IsIpv4));
+    }
+
+    /// <summary>Half of the largest window this flow can be told: the field may hold less than the capacity.</summary>
+    private static int HalfWindow(TcpFlow flow) => Math.Min(flow.RcvCapacity, ushort.MaxValue << flow.RcvWndShift) / 2;
+}

@@ -1,0 +1,149 @@
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Tcp;
+
+// Deadlines of a flow: retransmission (RFC 6298), persist (RFC 9293 section 3.8.6.1), keep-alive (3.8.4), life (TIME-WAIT).
+public sealed partial class TcpEngine<TWorld>
+{
+    private void StartRetransmitTimer(TcpFlow flow, Instant now)
+    {
+        if (flow.RetransmitAt == Instant.Never) flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
+    }
+
+    /// <summary>Something waits, nothing is under way and the guest's window is closed: only a probe can learn that it
+    /// opened, should the guest's word of it be lost.</summary>
+    private void StartPersistTimer(TcpFlow flow, Instant now)
+    {
+        if (flow.PersistAt != Instant.Never || flow.InFlight > 0 || flow.SndWnd > 0) return;
+        if (flow.HostReadable || flow.SndNxt.IsBefore(flow.DataEnd) || IsFinOwed(flow)) flow.PersistAt = now + PersistInterval(flow);
+    }
+
+    private TimeSpan PersistInterval(TcpFlow flow)
+    {
+        TimeSpan interval = flow.Rtt.Rto(_parameters) * (1L << Math.Min(flow.PersistCount, 20));
+        return interval < _parameters.MaxRto ? interval : _parameters.MaxRto;
+    }
+
+    /// <summary>When the guest is to be asked whether it still lives. Not while a retransmission or a probe asks already.</summary>
+    private Instant KeepAliveAt(TcpFlow flow)
+    {
+        if (flow.Guest is not (GuestTcpState.Established or GuestTcpState.CloseWait or GuestTcpState.FinWait2)) return Instant.Never;
+        if (flow.RetransmitAt != Instant.Never || flow.PersistAt != Instant.Never) return Instant.Never;
+        TimeSpan patience = flow.Guest == GuestTcpState.CloseWait ? _parameters.KeepAliveHalfClosed : _parameters.KeepAlive;
+        return flow.LastHeard + patience + _parameters.KeepAliveInterval * flow.UnansweredProbes;
+    }
+
+    /// <summary>Keeps one timer for the earliest deadline. One that moved away is left where it is: it fires, finds
+    /// nothing due and is set again.</summary>
+    private void Rearm(TcpFlow flow)
+    {
+        Instant due = Instant.Earlier(Instant.Earlier(flow.RetransmitAt, flow.PersistAt), Instant.Earlier(flow.LifeAt, KeepAliveAt(flow)));
+        if (due == Instant.Never || flow.Timer.IsSet && flow.TimerDue <= due) return;
+        _timers.Schedule(ref flow.Timer, flow.Target, due);
+        flow.TimerDue = due;
+    }
+
+    private void OnFlowTimer(TcpFlow flow, Instant now)
+    {
+        flow.Timer = default;
+        flow.TimerDue = Instant.Never;
+        if (flow.LifeAt <= now) OnLifeEnd(flow, now);
+        if (flow.RetransmitAt <= now) OnRetransmitTimeout(flow, now);
+        if (flow.PersistAt <= now) OnPersistTimeout(flow, now);
+        if (flow.Guest != GuestTcpState.Closed && KeepAliveAt(flow) <= now) Probe(flow, now);
+        if (flow.Guest == GuestTcpState.Closed) return;
+        if (flow.AckPending) Enqueue(flow);
+        Rearm(flow);
+    }
+
+    private void OnLifeEnd(TcpFlow flow, Instant now)
+    {
+        // The host has still to take what the guest sent: the entry stays until it has, or its kernel gives up.
+        if (!flow.ToHost.IsEmpty) flow.LifeAt = now + _parameters.TimeWait;
+        else Close(flow, CloseReason.Finished);
+    }
+
+    private void OnRetransmitTimeout(TcpFlow flow, Instant now)
+    {
+        flow.RetransmitAt = Instant.Never;
+        if (flow.Guest == GuestTcpState.Closed) return;
+        if (flow.Guest is GuestTcpState.SynReceived or GuestTcpState.SynSent)
+        {
+            OnSynTimeout(flow, now);
+            return;
+        }
+        if (flow.SndUna == flow.SndMax) return;
+        if (flow.Rtt.TimeoutCount >= _parameters.MaxRetransmissions)
+        {
+            Abort(flow, CloseReason.GuestSilent);
+            return;
+        }
+        GoBack(flow);
+        // Behind a closed window a retransmission would be discarded: there the persist timer asks, and an answer with a
+        // window sends on.
+        if (flow.SndWnd == 0)
+        {
+            StartPersistTimer(flow, now);
+            return;
+        }
+        _counters.TcpRetransmitTimeouts++;
+        _counters.TcpSegmentsRetransmitted++;
+        flow.Rtt.BackOff();
+        SendOwed(flow, now);
+        StartRetransmitTimer(flow, now);
+    }
+
+    /// <summary>RFC 5681 section 3.1 and RFC 6298 section 5: all that is unacknowledged counts as lost; sending starts over
+    /// with one segment.</summary>
+    private static void GoBack(TcpFlow flow)
+    {
+        flow.Ssthresh = Math.Max(flow.SndMax.Since(flow.SndUna) / 2, 2 * flow.Mss);
+        flow.Cwnd = flow.Mss;
+        flow.Recover = flow.SndMax;
+        flow.InRecovery = false;
+        flow.DuplicateAcks = 0;
+        flow.Scoreboard?.Clear(); // RFC 2018 section 8: the guest may have discarded what it reported
+        flow.TimedSequence = null;
+        flow.SndNxt = flow.SndUna;
+    }
+
+    private void OnSynTimeout(TcpFlow flow, Instant now)
+    {
+        if (flow.Rtt.TimeoutCount >= _parameters.MaxSynRetransmissions)
+        {
+            Abort(flow, CloseReason.GuestSilent);
+            return;
+        }
+        _counters.TcpRetransmitTimeouts++;
+        flow.Rtt.BackOff();
+        flow.TimedSequence = null;
+        SendSyn(flow, now);
+    }
+
+    private void OnPersistTimeout(TcpFlow flow, Instant now)
+    {
+        flow.PersistAt = Instant.Never;
+        if (flow.Guest == GuestTcpState.Closed) return;
+        Enqueue(flow); // memory may have become free meanwhile
+        if (flow.SndWnd > 0 || flow.InFlight > 0) return;
+        flow.PersistCount++;
+        flow.PersistAt = now + PersistInterval(flow);
+        Probe(flow, now, _parameters.MaxRetransmissions);
+    }
+
+    private void Probe(TcpFlow flow, Instant now) => Probe(flow, now, _parameters.KeepAliveProbes);
+
+    /// <summary>An old sequence number without payload: a living guest answers with its state, one that has forgotten
+    /// with RST (RFC 9293 section 3.8.4).</summary>
+    private void Probe(TcpFlow flow, Instant now, int limit)
+    {
+        if (flow.UnansweredProbes >= limit)
+        {
+            Abort(flow, CloseReason.GuestSilent);
+            return;
+        }
+        flow.UnansweredProbes++;
+        SendSegment(flow, flow.SndUna - 1, TcpFlags.Ack, default, now);
+    }
+}

@@ -1,0 +1,245 @@
+using Slirp.Core.Flows;
+using Slirp.Core.Link;
+using Slirp.Core.Memory;
+using Slirp.Core.Network;
+using Slirp.Core.Timers;
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Tcp;
+
+/// <summary>The TCP relay of one worker: every connection of the guest ends here and goes on as a host socket.</summary>
+/// <remarks>
+/// <para><b>Model.</b> For each connection there are two halves. Toward the guest we are a full RFC 9293 endpoint with a
+/// window, acknowledgments, retransmission and congestion control of our own. Toward the host there is a socket, whose
+/// kernel does all that. Octets pass between the halves through two queues:</para>
+/// <code>
+///  guest --segments--> [OutOfOrder] --in order--> send(2) ... what it did not take: [ToHost] --writable--> send(2)
+///  guest &lt;--segments-- [ToGuest: sent, unacknowledged] &lt;-- recv(2), only as much as the guest's window can take
+/// </code>
+/// <para><b>Invariants.</b></para>
+/// <list type="number">
+/// <item>The window we advertise is room we own: it is cut from <see cref="TcpFlow.RcvCapacity"/>, its right edge never
+/// moves left, and a segment inside it is kept. What was acknowledged reaches the socket or the guest gets a reset.</item>
+/// <item>SYN-ACK follows a successful connect and nothing else; a refused one is RST, an unreachable one the ICMP error.</item>
+/// <item>FIN is FIN and RST is RST, both ways, and data before a FIN arrives before it.</item>
+/// <item>From a host socket no more is read than the guest's window has room for, so what cannot be delivered waits in the
+/// kernel, where it pushes back on its sender, and a blocked flow costs no memory and no CPU.</item>
+/// <item>The urgent pointer is never used.</item>
+/// </list>
+/// <para><b>Batches.</b> Frames of one batch are processed one by one and their data goes to the socket at once; the flows
+/// touched are put on a work list and acknowledged once each in <see cref="RunReady"/>. Socket events only set flags and
+/// put the flow on the same list.</para>
+/// <para><b>Limits.</b> <see cref="TcpParameters"/>: flows, connects under way, TIME-WAIT entries. The oldest connect
+/// under way or TIME-WAIT entry makes room; beyond the limit of flows a SYN is dropped and counted.</para>
+/// <para><b>Kernel assumptions.</b> Host sockets report edges (EPOLLET): after a short read the socket is drained unless
+/// end of file or an error was signalled; tests/Slirp.Linux.Tests checks that.</para>
+/// <para><b>Sources.</b> RFC 9293, 7323 (timestamps, window scale), 2018 and 6675 (SACK), 5681, 6298, 5961 (blind attacks),
+/// 6528 (sequence numbers), 6191 (TIME-WAIT reuse).</para>
+/// </remarks>
+public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
+{
+    private readonly FrameSender<TWorld> _sender;
+    private readonly NetworkPlan _plan;
+    private readonly FlowGate _gate;
+    private readonly IGuestServices _services;
+    private readonly FramePool _pool;
+    private readonly MemoryBudget _budget;
+    private readonly TimerWheel _timers;
+    private readonly Counters _counters;
+    private readonly TcpParameters _parameters;
+    private readonly InitialSequence _initialSequence = InitialSequence.WithRandomSecret();
+    private readonly FlowTable<TcpFlow> _flows;
+
+    // Flows that may be evicted to make room, by age.
+    private readonly AgeList _halfOpen = new();
+    private readonly AgeList _timeWait = new();
+
+    private WorkList _work = new();
+    private WorkList _workNext = new();
+    private TWorld _world;
+    private OwnedFrame? _spare; // where the next recv goes
+
+    public TcpEngine(
+        TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, IGuestServices services,
+        FramePool pool, MemoryBudget budget, TimerWheel timers, Counters counters, TcpParameters? parameters = null)
+    {
+        (_world, _sender, _plan, _gate, _services) = (world, sender, plan, gate, services);
+        (_pool, _budget, _timers, _counters) = (pool, budget, timers, counters);
+        _parameters = parameters ?? TcpParameters.Default;
+        _flows = new FlowTable<TcpFlow>(_parameters.MaxFlows);
+    }
+
+    public FlowTable<TcpFlow> Flows => _flows;
+
+    /// <summary>Something can be done without waiting for an event.</summary>
+    public bool HasWork => !_work.IsEmpty;
+
+    /// <summary>One segment from the guest, its checksum already verified or vouched for by the link.</summary>
+    /// <param name="source">The station it came from.</param>
+    /// <param name="from">The guest's endpoint.</param>
+    /// <param name="to">Where the guest sent it.</param>
+    /// <param name="tcp">The parsed segment.</param>
+    /// <param name="frame">The slot that holds it; the caller keeps its share.</param>
+    /// <param name="payloadOffset">Where in the slot the payload begins.</param>
+    /// <param name="now">The current time.</param>
+    public void OnSegment(
+        MacAddress source, IpEndpoint from, IpEndpoint to, in TcpView tcp, OwnedFrame frame, int payloadOffset, Instant now)
+    {
+        var key = new FlowKey(from, to);
+        var segment = new GuestSegment(tcp, frame, payloadOffset);
+        if (!_flows.TryFind(key, out TcpFlow? flow))
+        {
+            OnSegmentWithoutFlow(source, key, segment, now);
+            return;
+        }
+        switch (flow.Guest)
+        {
+            case GuestTcpState.SynHeld:
+                OnSegmentWhileConnecting(flow, segment, now);
+                break;
+            case GuestTcpState.SynSent:
+                OnSegmentInSynSent(flow, segment, now);
+                break;
+            case GuestTcpState.TimeWait when IsNewConnection(flow, segment):
+                Close(flow, CloseReason.GuestReusedPort);
+                OnSegmentWithoutFlow(source, key, segment, now);
+                break;
+            default:
+                OnSegmentInConnection(flow, segment, now);
+                break;
+        }
+    }
+
+    /// <summary>An edge on a host socket.</summary>
+    public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
+    {
+        if (!_flows.TryGet(target.Index, target.Generation, out TcpFlow? flow)) return;
+        if ((flow.Host & HostTcpState.Connecting) != 0)
+        {
+            if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) == 0) return;
+            if (!TryFinishConnect(flow, now)) return;
+            // What a server says at once may come in the event that says "connected", and its edge comes once.
+        }
+        // An error or hang-up shows itself to the next read or write; both are tried.
+        if ((events & (HostEvents.Readable | HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostReadable = true;
+        if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostWritable = true;
+        if ((events & (HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostEndSignalled = true;
+        if ((events & HostEvents.Error) != 0 && OnHostError(flow)) return;
+        Enqueue(flow);
+    }
+
+    /// <summary>A timer of the wheel that belongs to a flow.</summary>
+    public void OnTimer(EventTarget target, Instant now)
+    {
+        if (_flows.TryGet(target.Index, target.Generation, out TcpFlow? flow)) OnFlowTimer(flow, now);
+    }
+
+    /// <summary>Does what the last batch of frames and events left to do: each flow once, within its turn.</summary>
+    public void RunReady(Instant now)
+    {
+        (_work, _workNext) = (_workNext, _work);
+        foreach (TcpFlow flow in _workNext.Items)
+        {
+            flow.IsQueued = false;
+            if (flow.Guest == GuestTcpState.Closed) continue;
+            FlushToHost(flow);
+            PumpToGuest(flow, now);
+            if (flow.Guest == GuestTcpState.Closed) continue;
+            if (flow.AckPending) SendAck(flow, now);
+            Rearm(flow);
+        }
+        _workNext.Clear();
+    }
+
+    /// <summary>Resets every connection, both ways: the process is about to end.</summary>
+    public void CloseAll()
+    {
+        for (int slot = 0; slot < _flows.SlotCount; slot++)
+            if (_flows.At(slot) is TcpFlow flow) Abort(flow, CloseReason.Shutdown);
+        if (_spare is OwnedFrame spare) _pool.Release(spare);
+        _spare = null;
+    }
+
+    private void Enqueue(TcpFlow flow)
+    {
+        if (flow.IsQueued) return;
+        flow.IsQueued = true;
+        _work.Add(flow);
+    }
+
+    /// <summary>Ends a flow on both sides: RST to the guest if it could still expect something, reset on the host.</summary>
+    private void Abort(TcpFlow flow, CloseReason reason)
+    {
+        if (flow.Guest is not (GuestTcpState.SynHeld or GuestTcpState.TimeWait or GuestTcpState.Closed)) SendReset(flow);
+        Close(flow, reason);
+    }
+
+    /// <summary>Removes a flow and everything it holds. A socket still open is reset: whoever may close it politely has
+    /// done so before.</summary>
+    private void Close(TcpFlow flow, CloseReason reason)
+    {
+        flow.Reason = reason;
+        CloseSocket(flow, reset: true);
+        if (flow.Guest == GuestTcpState.SynHeld) _halfOpen.Remove(flow);
+        else if (flow.Guest == GuestTcpState.TimeWait) _timeWait.Remove(flow);
+        flow.Enter(GuestTcpState.Closed);
+        _timers.Cancel(ref flow.Timer);
+        ReleasePromises(flow);
+        flow.ToHost.Clear(_pool);
+        flow.ToGuest.Clear(_pool);
+        flow.OutOfOrder?.Clear(_pool);
+        _flows.Remove(flow);
+        _counters.TcpFlowsClosed++;
+    }
+
+    private void CloseSocket(TcpFlow flow, bool reset)
+    {
+        if (!flow.Socket.IsOpen) return;
+        _world.Close(flow.Socket, reset);
+        flow.Socket = HostSocket.None;
+        flow.Host = HostTcpState.Closed;
+        flow.HostReadable = flow.HostWritable = false;
+    }
+
+    /// <summary>The parts of a received segment that handlers need, parsed once.</summary>
+    private readonly ref struct GuestSegment(in TcpView tcp, OwnedFrame frame, int payloadOffset)
+    {
+        public readonly SequenceNumber Sequence = tcp.Sequence;
+        public readonly SequenceNumber Acknowledgment = tcp.Acknowledgment;
+        public readonly TcpFlags Flags = tcp.Flags;
+        public readonly ushort Window = tcp.Window;
+        public readonly TcpOptions Options = TcpOptions.Parse(tcp.Options);
+        public readonly OwnedFrame Frame = frame;
+        public readonly int PayloadOffset = payloadOffset;
+        public readonly int PayloadLength = tcp.Payload.Length;
+
+        public bool Has(TcpFlags flag) => (Flags & flag) != 0;
+
+        /// <summary>SEG.LEN: octets of sequence space, SYN and FIN included.</summary>
+        public int Length => PayloadLength + (Has(TcpFlags.Syn) ? 1 : 0) + (Has(TcpFlags.Fin) ? 1 : 0);
+    }
+
+    /// <summary>Flows with something to do; a flow is in it once.</summary>
+    private sealed class WorkList
+    {
+        private TcpFlow[] _items = new TcpFlow[64];
+        private int _count;
+
+        public bool IsEmpty => _count == 0;
+
+        public ReadOnlySpan<TcpFlow> Items => _items.AsSpan(0, _count);
+
+        public void Add(TcpFlow flow)
+        {
+            if (_count == _items.Length) Array.Resize(ref _items, _count * 2);
+            _items[_count++] = flow;
+        }
+
+        public void Clear()
+        {
+            _items.AsSpan(0, _count).Clear();
+            _count = 0;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using Slirp.Core.Flows;
+using Slirp.Core.Timers;
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Tcp;
+
+/// <summary>One relayed TCP connection: a connection with the guest that we terminate, and a host socket.</summary>
+/// <remarks>Two small machines, not their product: <see cref="Guest"/> is our RFC 9293 endpoint toward the guest,
+/// <see cref="Host"/> what the kernel told us of the socket. <see cref="TcpEngine{TWorld}"/> is the only user; fields are
+/// grouped by what may change them.</remarks>
+public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
+{
+    public FlowKey Key { get; } = key;
+    public int Index { get; set; }
+    public int Generation { get; set; }
+
+    /// <summary>The station that opened it; frames go back there.</summary>
+    internal MacAddress GuestMac = guestMac;
+
+    internal HostSocket Socket = HostSocket.None;
+    internal IpEndpoint HostEndpoint;
+
+    public GuestTcpState Guest { get; private set; }
+    public HostTcpState Host { get; internal set; }
+    public CloseReason Reason { get; internal set; }
+
+    // --- From the guest (RFC 9293 section 3.3.1, receive sequence variables)
+    internal SequenceNumber Irs, RcvNxt;
+
+    /// <summary>Right edge of the window the guest has been told; never moves left.</summary>
+    internal SequenceNumber RcvAdv;
+
+    /// <summary>Octets we let the guest have under way and unread: what the window is cut from.</summary>
+    internal int RcvCapacity;
+    internal int RcvSinceResize;
+    internal byte RcvWndShift;
+    internal SequenceNumber? FinSequence; // of the guest's FIN, once seen
+    internal PayloadQueue ToHost;
+    internal OutOfOrderQueue? OutOfOrder;
+    internal SequenceNumber LastAckSent;
+
+    // --- To the guest (send sequence variables)
+    internal SequenceNumber Iss, SndUna, SndNxt;
+
+    /// <summary>One past the highest octet ever sent; above SND.NXT after a timeout went back.</summary>
+    internal SequenceNumber SndMax;
+    internal uint SndWnd, MaxSndWnd;
+    internal SequenceNumber SndWl1, SndWl2;
+    internal byte SndWndShift;
+
+    /// <summary>Payload octets in a full segment: what the guest announced, less our options.</summary>
+    internal int Mss;
+
+    /// <summary>Payload octets in a full frame.</summary>
+    internal int MaxPayload;
+    internal PayloadQueue ToGuest; // SND.UNA up to what was last received from the host
+
+    // --- Loss and congestion (RFC 5681, 6298, 6675)
+    internal RttEstimator Rtt;
+    internal int Cwnd, Ssthresh;
+    internal int DuplicateAcks;
+    internal bool InRecovery;
+    internal SequenceNumber Recover, HighRetransmit;
+    internal SackScoreboard? Scoreboard;
+    internal SequenceNumber? TimedSequence; // Karn's algorithm where there are no timestamps
+    internal Instant TimedAt;
+
+    // --- Options agreed
+    internal bool HasTimestamps, HasSack;
+    internal uint TsRecent, TsOffset;
+
+    // --- Timers: deadlines here, one entry in the wheel for the earliest
+    internal Instant RetransmitAt = Instant.Never, PersistAt = Instant.Never, LifeAt = Instant.Never;
+    internal Instant TimerDue = Instant.Never;
+    internal TimerHandle Timer;
+    internal Instant LastHeard;
+    internal int UnansweredProbes, PersistCount;
+
+    // Place in the list of flows of its kind that may be evicted, by age
+    internal TcpFlow? Older, Newer;
+
+    // --- What the loop must still do
+    internal bool HostReadable, HostWritable;
+
+    /// <summary>End of file or an error lies behind the octets still to be read: a short read is not the end of reading.</summary>
+    internal bool HostEndSignalled;
+    internal bool AckPending, IsQueued;
+
+    /// <summary>A connection from outside through a forward: the guest is asked first.</summary>
+    internal bool IsInbound;
+
+    internal EventTarget Target => new(EventKind.TcpFlow, Index, Generation);
+
+    internal bool IsIpv4 => Key.Guest.Address.IsIpv4;
+
+    /// <summary>Octets sent and not acknowledged, SYN and FIN included.</summary>
+    internal int InFlight => SndNxt.Since(SndUna);
+
+    /// <summary>Sequence number behind the last octet in <see cref="ToGuest"/>; our FIN has this number.</summary>
+    internal SequenceNumber DataEnd => SndUna + ToGuest.Length;
+
+    /// <summary>Our FIN was acknowledged.</summary>
+    internal bool FinAcknowledged;
+
+    /// <summary>Our FIN was sent at least once.</summary>
+    internal bool FinSent => Guest is GuestTcpState.FinWait1 or GuestTcpState.FinWait2 or GuestTcpState.Closing
+        or GuestTcpState.LastAck or GuestTcpState.TimeWait;
+
+    /// <summary>The guest has sent all it will.</summary>
+    internal bool GuestFinReceived => Guest is GuestTcpState.CloseWait or GuestTcpState.Closing or GuestTcpState.LastAck
+        or GuestTcpState.TimeWait;
+
+    /// <summary>Both ends may exchange data.</summary>
+    internal bool IsSynchronized => Guest >= GuestTcpState.Established;
+
+    /// <summary>The guest may still send us data.</summary>
+    internal bool CanReceiveFromGuest =>
+        Guest is GuestTcpState.SynReceived or GuestTcpState.Established or GuestTcpState.FinWait1 or GuestTcpState.FinWait2;
+
+    /// <summary>The only writer of <see cref="Guest"/>: checks the edge.</summary>
+    internal void Enter(GuestTcpState next)
+    {
+        Debug.Assert(IsLegal(Guest, next), $"{Key}: {Guest} -> {next}");
+        Guest = next;
+    }
+
+    private static bool IsLegal(GuestTcpState from, GuestTcpState to) => to == GuestTcpState.Closed || (from, to) switch
+    {
+        (GuestTcpState.Closed, GuestTcpState.SynHeld or GuestTcpState.SynSent) => true,
+        (GuestTcpState.SynHeld, GuestTcpState.SynReceived) => true,
+        (GuestTcpState.SynSent, GuestTcpState.Established) => true,
+        (GuestTcpState.SynReceived, GuestTcpState.Established) => true,
+        (GuestTcpState.Established, GuestTcpState.FinWait1 or GuestTcpState.CloseWait) => true,
+        (GuestTcpState.FinWait1, GuestTcpState.FinWait2 or GuestTcpState.Closing or GuestTcpState.TimeWait) => true,
+        (GuestTcpState.FinWait2, GuestTcpState.TimeWait) => true,
+        (GuestTcpState.CloseWait, GuestTcpState.LastAck) => true,
+        (GuestTcpState.Closing, GuestTcpState.TimeWait) => true,
+        _ => false,
+    };
+
+    public override string ToString() => $"{Key} {Guest}/{Host}";
+}

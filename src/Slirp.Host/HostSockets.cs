@@ -1,0 +1,188 @@
+using Slirp.Core.World;
+using Slirp.Linux;
+using Slirp.Linux.Events;
+using Slirp.Linux.Sockets;
+using Slirp.Linux.Tap;
+using Slirp.Wire;
+
+namespace Slirp.Host;
+
+/// <summary>The host's sockets and the TAP queue of one worker: what <see cref="IWorld"/> asks for, done by system calls.</summary>
+/// <remarks>
+/// <para>Every socket is non-blocking and registered once with the worker's epoll, edge-triggered, for all it can ever
+/// report; nothing is changed there until it is closed, which removes it.</para>
+/// <para>Datagram sockets remember what they were last told about DF, because that is an option of the socket and not of
+/// a message.</para>
+/// </remarks>
+internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
+{
+    private const EpollEvents AllEdges =
+        EpollEvents.EPOLLIN | EpollEvents.EPOLLOUT | EpollEvents.EPOLLRDHUP | EpollEvents.EPOLLET;
+
+    // Asked for so that a burst survives until the loop's next turn; the kernel grants net.core.rmem_max at most.
+    private const int DatagramBuffer = 4 << 20;
+
+    private DatagramState[] _datagrams = new DatagramState[256]; // by descriptor
+
+    private struct DatagramState
+    {
+        public bool IsIpv6, IsConnected, DontFragment;
+    }
+
+    public LinkResult Transmit(ReadOnlySpan<byte> headers, ReadOnlySpan<byte> payload)
+    {
+        if (!hasVnetHeader) headers = headers[VirtioNetHeader.Length..];
+        SysResult written = payload.IsEmpty ? TapIo.Write(tap, headers) : TapIo.Write(tap, headers, payload);
+        if (written.IsOk) return LinkResult.Ok;
+        return written.Errno is Errno.EAGAIN or Errno.ENOBUFS or Errno.ENOMEM ? LinkResult.Busy : LinkResult.Down;
+    }
+
+    public IoResult OpenTcp(IpEndpoint destination, EventTarget owner, out HostSocket socket)
+    {
+        socket = HostSocket.None;
+        SysResult opened = Socket.Open(FamilyOf(destination.Address), SocketType.SOCK_STREAM);
+        if (!opened.IsOk) return opened.ToIoResult();
+        var fd = new SocketFd(opened.Raw);
+        // The guest's stack has decided what a segment is; holding it back for more would only delay it.
+        _ = SocketOptions.Set(fd, TcpOption.TCP_NODELAY, 1);
+        SysResult connected = Socket.Connect(fd, ToSocketAddress(destination));
+        if (!connected.IsOk && !connected.Is(Errno.EINPROGRESS)) return Abandon(fd, connected);
+        SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
+        if (!added.IsOk) return Abandon(fd, added);
+        socket = new HostSocket(fd.Value);
+        return connected.ToIoResult();
+    }
+
+    public IoResult Adopt(HostSocket accepted, EventTarget owner)
+    {
+        var fd = new SocketFd(accepted.Value);
+        _ = SocketOptions.Set(fd, TcpOption.TCP_NODELAY, 1);
+        return epoll.Add(fd, AllEdges, owner.Packed).ToIoResult();
+    }
+
+    public static void Close(HostSocket socket, bool reset)
+    {
+        var fd = new SocketFd(socket.Value);
+        if (reset) _ = SocketOptions.SetResetOnClose(fd);
+        Socket.Close(fd);
+    }
+
+    public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket)
+    {
+        socket = HostSocket.None;
+        bool ipv6 = family == AddressFamily.Ipv6;
+        SysResult opened = Socket.Open(ToFamily(family), SocketType.SOCK_DGRAM);
+        if (!opened.IsOk) return opened.ToIoResult();
+        var fd = new SocketFd(opened.Raw);
+        if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
+        PrepareDatagrams(fd, ipv6);
+        _ = SocketOptions.Set(fd, UdpOption.UDP_GRO, 1); // kernels before 5.0 deliver one by one
+        SysResult ready = peer is IpEndpoint remote
+            ? Socket.Connect(fd, ToSocketAddress(remote))
+            : Socket.Bind(fd, ipv6 ? SocketAddress.Ipv6Any(0) : SocketAddress.Ipv4Any(0));
+        return Register(fd, ready, ipv6, peer is not null, owner, out socket);
+    }
+
+    public IoResult OpenPing(AddressFamily family, EventTarget owner, out HostSocket socket)
+    {
+        socket = HostSocket.None;
+        bool ipv6 = family == AddressFamily.Ipv6;
+        SysResult opened = Socket.Open(
+            ToFamily(family), SocketType.SOCK_DGRAM, ipv6 ? SocketProtocol.IPPROTO_ICMPV6 : SocketProtocol.IPPROTO_ICMP);
+        if (!opened.IsOk) return opened.ToIoResult();
+        var fd = new SocketFd(opened.Raw);
+        PrepareDatagrams(fd, ipv6);
+        return Register(fd, new SysResult(0), ipv6, isConnected: false, owner, out socket);
+    }
+
+    public IoResult SendTo(HostSocket socket, IpEndpoint destination, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    {
+        var fd = new SocketFd(socket.Value);
+        ref DatagramState state = ref _datagrams[socket.Value];
+        if (state.DontFragment != options.DontFragment)
+        {
+            state.DontFragment = options.DontFragment;
+            _ = SocketOptions.SetPathMtuDiscovery(
+                fd, state.IsIpv6, options.DontFragment ? PathMtuDiscovery.IP_PMTUDISC_DO : PathMtuDiscovery.IP_PMTUDISC_DONT);
+        }
+        var controls = new SendControls
+        {
+            SegmentSize = (ushort)options.SegmentSize,
+            TrafficClass = options.TrafficClass == 0 ? null : options.TrafficClass,
+            HopLimit = options.HopLimit == 0 ? null : options.HopLimit,
+            IsIpv6 = state.IsIpv6,
+        };
+        SysResult sent = state.IsConnected
+            ? Socket.SendMessage(fd, payload, controls)
+            : Socket.SendMessage(fd, ToSocketAddress(destination), payload, controls);
+        return sent.ToIoResult();
+    }
+
+    public static IoResult ReceiveFrom(HostSocket socket, Span<byte> into, out DatagramInfo info)
+    {
+        SysResult received = Socket.ReceiveMessage(new SocketFd(socket.Value), into, MessageFlags.None, out ReceivedMessage message);
+        if (!received.IsOk)
+        {
+            info = default;
+            return received.ToIoResult();
+        }
+        info = new DatagramInfo(
+            ToEndpoint(message.Source), ToAddress(message.LocalAddress), message.SegmentSize, message.IsTruncated,
+            (byte)Math.Max(0, message.TrafficClass));
+        return received.ToIoResult();
+    }
+
+    public static bool TryReceiveError(HostSocket socket, Span<byte> quoted, out int quotedLength, out HostIcmpError error)
+    {
+        SysResult received = Socket.ReceiveMessage(
+            new SocketFd(socket.Value), quoted, MessageFlags.MSG_ERRQUEUE, out ReceivedMessage message);
+        quotedLength = Math.Max(0, received.Raw);
+        error = default;
+        if (!received.IsOk) return false;
+        ExtendedError e = message.Error;
+        error = new HostIcmpError(
+            ToEndpoint(message.Source), e.HasOffender ? ToAddress(e.Offender) : IpAddress.Ipv6Any, e.Type, e.Code, e.Info,
+            e.Origin is not (ErrorOrigin.SO_EE_ORIGIN_ICMP or ErrorOrigin.SO_EE_ORIGIN_ICMP6));
+        return true;
+    }
+
+    internal static SocketAddress ToSocketAddress(IpEndpoint endpoint) =>
+        new(endpoint.Address.High, endpoint.Address.Low, endpoint.Port);
+
+    internal static IpEndpoint ToEndpoint(in SocketAddress address) => new(ToAddress(address), address.Port);
+
+    private static IpAddress ToAddress(in SocketAddress address) => new(address.High, address.Low);
+
+    private static SocketFamily FamilyOf(IpAddress address) => address.IsIpv4 ? SocketFamily.AF_INET : SocketFamily.AF_INET6;
+
+    private static SocketFamily ToFamily(AddressFamily family) =>
+        family == AddressFamily.Ipv6 ? SocketFamily.AF_INET6 : SocketFamily.AF_INET;
+
+    private static void PrepareDatagrams(SocketFd fd, bool ipv6)
+    {
+        _ = SocketOptions.SetReceiveErrors(fd, ipv6, on: true);
+        _ = ipv6 ? SocketOptions.Set(fd, Ipv6Option.IPV6_RECVTCLASS, 1) : SocketOptions.Set(fd, IpOption.IP_RECVTOS, 1);
+        _ = SocketOptions.SetPathMtuDiscovery(fd, ipv6, PathMtuDiscovery.IP_PMTUDISC_DONT);
+        _ = SocketOptions.Set(fd, SocketOption.SO_RCVBUF, DatagramBuffer);
+        _ = SocketOptions.Set(fd, SocketOption.SO_SNDBUF, DatagramBuffer);
+        // The guest may broadcast on its own network, but what it sends beyond is unicast.
+    }
+
+    private IoResult Register(SocketFd fd, SysResult ready, bool ipv6, bool isConnected, EventTarget owner, out HostSocket socket)
+    {
+        socket = HostSocket.None;
+        if (!ready.IsOk) return Abandon(fd, ready);
+        SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
+        if (!added.IsOk) return Abandon(fd, added);
+        if (fd.Value >= _datagrams.Length) Array.Resize(ref _datagrams, Math.Max(fd.Value + 1, _datagrams.Length * 2));
+        _datagrams[fd.Value] = new DatagramState { IsIpv6 = ipv6, IsConnected = isConnected };
+        socket = new HostSocket(fd.Value);
+        return IoResult.Ok;
+    }
+
+    private static IoResult Abandon(SocketFd fd, SysResult why)
+    {
+        Socket.Close(fd);
+        return why.ToIoResult();
+    }
+}

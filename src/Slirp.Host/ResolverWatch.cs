@@ -1,0 +1,132 @@
+using System.Text;
+using Slirp.Linux;
+using Slirp.Linux.Events;
+using Slirp.Services.Dns;
+
+namespace Slirp.Host;
+
+/// <summary>Follows resolv.conf through every way in which it is changed: written in place, replaced by rename, its
+/// symbolic link turned, or the file at the link's end replaced.</summary>
+/// <remarks>
+/// <para><b>Model.</b> The path is a chain: a link, the link it leads to, and at the end a file that may not exist. The
+/// directory of every member of the chain is watched for that member's name; after any event the chain is walked anew,
+/// watches are set for it, and the file is read. Only a different content is reported.</para>
+/// <para><b>Limits.</b> Links beyond <see cref="MaxLinks"/> are not followed. A directory that does not exist is watched
+/// by its nearest ancestor that does. Without inotify (instances used up) the caller asks by the clock.</para>
+/// </remarks>
+public sealed class ResolverWatch : IDisposable
+{
+    public const string DefaultPath = "/etc/resolv.conf";
+
+    private const int MaxLinks = 16;
+    private const InotifyMask Changes =
+        InotifyMask.IN_MODIFY | InotifyMask.IN_ATTRIB | InotifyMask.IN_CLOSE_WRITE | InotifyMask.IN_MOVED_FROM
+        | InotifyMask.IN_MOVED_TO | InotifyMask.IN_CREATE | InotifyMask.IN_DELETE | InotifyMask.IN_DELETE_SELF
+        | InotifyMask.IN_MOVE_SELF;
+
+    private readonly string _path;
+    private readonly Inotify? _inotify;
+    private readonly Dictionary<int, HashSet<string>> _watched = []; // names that matter, by watch
+    private readonly byte[] _file = new byte[ResolverConfiguration.MaxOctets + 1];
+
+    public ResolverWatch(string path = DefaultPath)
+    {
+        _path = path;
+        _ = Inotify.TryOpen(out _inotify);
+        WatchChain();
+        Current = Read();
+    }
+
+    /// <summary>What to wait for, or null where the kernel grants no inotify instance.</summary>
+    public InotifyFd? Fd => _inotify?.Fd;
+
+    public ResolverConfiguration Current { get; private set; }
+
+    /// <summary>Takes in what happened.</summary>
+    /// <returns>True if <see cref="Current"/> is another one now.</returns>
+    public bool TryUpdate()
+    {
+        if (!TakeEvents()) return false;
+        WatchChain();
+        ResolverConfiguration read = Read();
+        if (read.IsSameAs(Current)) return false;
+        Current = read;
+        return true;
+    }
+
+    public void Dispose() => _inotify?.Dispose();
+
+    /// <returns>False if nothing that happened concerns the chain.</returns>
+    private bool TakeEvents()
+    {
+        if (_inotify is null) return true;
+        Span<byte> buffer = stackalloc byte[4096];
+        bool concerned = false;
+        while (true)
+        {
+            SysResult read = _inotify.Read(buffer);
+            if (!read.IsOk || read.Raw == 0) return concerned;
+            InotifyReader events = Inotify.Parse(buffer[..read.Raw]);
+            while (events.Next())
+                concerned |= events.Name.IsEmpty || !_watched.TryGetValue(events.Watch, out HashSet<string>? names)
+                    || names.Contains(Encoding.UTF8.GetString(events.Name));
+        }
+    }
+
+    private void WatchChain()
+    {
+        if (_inotify is null) return;
+        var old = new HashSet<int>(_watched.Keys);
+        _watched.Clear();
+        string path = _path;
+        for (int links = 0; links < MaxLinks; links++)
+        {
+            WatchEntry(path);
+            if (LinkTarget(path) is not string target) break;
+            path = Path.GetFullPath(target, Path.GetDirectoryName(path) ?? "/");
+        }
+        foreach (int watch in old)
+            if (!_watched.ContainsKey(watch)) _ = _inotify.Remove(watch);
+    }
+
+    /// <summary>Watches an entry's directory for it; one that does not exist, for the directory's own appearance.</summary>
+    private void WatchEntry(string path)
+    {
+        for (string entry = path; Path.GetDirectoryName(entry) is string directory; entry = directory)
+        {
+            SysResult added = _inotify!.Add(directory, Changes | InotifyMask.IN_ONLYDIR);
+            if (!added.IsOk) continue;
+            if (!_watched.TryGetValue(added.Raw, out HashSet<string>? names)) _watched[added.Raw] = names = [];
+            names.Add(Path.GetFileName(entry));
+            return;
+        }
+    }
+
+    private static string? LinkTarget(string path)
+    {
+        try
+        {
+            return new FileInfo(path).LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private ResolverConfiguration Read()
+    {
+        // O_NONBLOCK: a FIFO in its place must not stop us; it reads as empty.
+        SysResult opened = Descriptor.OpenFile(_path, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK | OpenFlags.O_NOCTTY);
+        if (!opened.IsOk) return ResolverConfiguration.Empty;
+        using OwnedFd file = OwnedFd.FromKernel(opened.Raw);
+        int length = 0;
+        while (length < _file.Length)
+        {
+            SysResult read = Descriptor.Read(file.AsRaw, _file.AsSpan(length));
+            if (!read.IsOk || read.Raw == 0) break;
+            length += read.Raw;
+        }
+        return ResolverConfiguration.Parse(_file.AsSpan(0, length));
+    }
+}

@@ -1,0 +1,169 @@
+using System.Runtime.InteropServices;
+using Slirp.Linux;
+using Slirp.Linux.Events;
+using Slirp.Services.Dns;
+
+namespace Slirp.Host;
+
+/// <summary>What to live with: the supervisor watches each that is given, and ends the service when one ends.</summary>
+public sealed record SupervisorOptions
+{
+    /// <summary>A descriptor whose hang-up ends the service; one that is not open ends it at once.</summary>
+    public int? ExitFd { get; init; }
+
+    /// <summary>The process that the network is for.</summary>
+    public ProcessWatch? Target { get; init; }
+
+    public NamespacePathWatch? NamespacePath { get; init; }
+
+    /// <summary>Called with each signal that would end the service; true if it was for somebody else.</summary>
+    public Func<PosixSignal, bool>? OnSignal { get; init; }
+
+    public Action<string> Log { get; init; } = static _ => { };
+}
+
+/// <summary>The main thread's part: it lets the worker work and waits for what is not traffic: signals, exit-fd, the
+/// target's end, changes of resolv.conf.</summary>
+/// <remarks>It can never delay a frame: the worker has a thread of its own and is reached by messages only. Its
+/// descriptors are level-triggered, since nothing here is frequent.</remarks>
+public sealed class Supervisor : IDisposable
+{
+    private const int ClockMilliseconds = 1000; // for what cannot be waited for
+
+    private enum Source : ulong
+    {
+        WorkerEnded,
+        Signal,
+        ExitFd,
+        Target,
+        NamespacePath,
+        Resolver,
+    }
+
+    private readonly Worker _worker;
+    private readonly ResolverWatch _resolver;
+    private readonly SupervisorOptions _options;
+    private readonly Epoll _epoll = new();
+    private readonly Wakeup _workerEnded = new();
+    private readonly Wakeup _signal = new();
+    private readonly List<PosixSignalRegistration> _registrations = [];
+    private bool _needsClock;
+
+    public Supervisor(Worker worker, ResolverWatch resolver, SupervisorOptions options)
+    {
+        (_worker, _resolver, _options) = (worker, resolver, options);
+        Watch(_workerEnded.Fd, EpollEvents.EPOLLIN, Source.WorkerEnded);
+        Watch(_signal.Fd, EpollEvents.EPOLLIN, Source.Signal);
+        if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
+        if (options.NamespacePath is NamespacePathWatch path) WatchOrAskByClock(path.Fd, Source.NamespacePath);
+        WatchOrAskByClock(resolver.Fd, Source.Resolver);
+        foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT])
+            _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
+    }
+
+    /// <summary>Starts the worker, tells <paramref name="ready"/>, and returns when the service is over and the worker
+    /// has closed what it held.</summary>
+    public EndReason Run(Action ready)
+    {
+        if (!TryWatchExitFd()) return EndReason.ExitDescriptor;
+        var thread = new Thread(RunWorker) { Name = "worker" };
+        thread.Start();
+        ready();
+        EndReason reason = WaitForEnd();
+        _worker.Stop();
+        thread.Join();
+        return reason;
+    }
+
+    public void Dispose()
+    {
+        foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
+        _epoll.Dispose();
+        _workerEnded.Dispose();
+        _signal.Dispose();
+    }
+
+    private void RunWorker()
+    {
+        try
+        {
+            _worker.Run();
+        }
+        finally
+        {
+            _workerEnded.Signal();
+        }
+    }
+
+    private EndReason WaitForEnd()
+    {
+        Span<EpollEvent> events = stackalloc EpollEvent[8];
+        while (true)
+        {
+            int count = _epoll.Wait(events, _needsClock ? ClockMilliseconds : -1).Raw;
+            for (int i = 0; i < count; i++)
+            {
+                EndReason reason = OnEvent((Source)events[i].Data);
+                if (reason != EndReason.None) return reason;
+            }
+            if (count > 0 || !_needsClock) continue;
+            if (OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
+            _ = OnEvent(Source.Resolver);
+        }
+    }
+
+    private EndReason OnEvent(Source source)
+    {
+        switch (source)
+        {
+            case Source.WorkerEnded:
+                return EndReason.LinkLost;
+            case Source.Signal:
+                return EndReason.Signal;
+            case Source.ExitFd:
+                _options.Log("exitfd event");
+                return EndReason.ExitDescriptor;
+            case Source.Target:
+                return EndReason.TargetEnded;
+            case Source.NamespacePath:
+                return _options.NamespacePath?.IsGone() == true ? EndReason.NamespaceGone : EndReason.None;
+            case Source.Resolver:
+                if (_resolver.TryUpdate()) OnResolversChanged(_resolver.Current);
+                return EndReason.None;
+            default:
+                throw new InvalidOperationException($"event from {source}");
+        }
+    }
+
+    private void OnResolversChanged(ResolverConfiguration resolvers)
+    {
+        foreach (string warning in resolvers.Warnings) _options.Log(warning);
+        _worker.UpdateResolvers(resolvers);
+    }
+
+    /// <returns>False if the descriptor is not open, which means the same as its hang-up.</returns>
+    private bool TryWatchExitFd()
+    {
+        if (_options.ExitFd is not int fd) return true;
+        // No event asked for: hang-up and error are always reported, and an octet written to it means nothing.
+        SysResult added = _epoll.Add(new RawFd(fd), EpollEvents.None, (ulong)Source.ExitFd);
+        if (added.Is(Errno.EPERM)) return true; // a plain file: it cannot hang up
+        return added.IsOk;
+    }
+
+    private void OnSignal(PosixSignalContext context)
+    {
+        context.Cancel = true; // the runtime would end the process itself
+        if (_options.OnSignal?.Invoke(context.Signal) == true) return;
+        _signal.Signal();
+    }
+
+    private void WatchOrAskByClock(InotifyFd? fd, Source source)
+    {
+        if (fd is InotifyFd descriptor) Watch(descriptor, EpollEvents.EPOLLIN, source);
+        else _needsClock = true;
+    }
+
+    private void Watch<T>(T descriptor, EpollEvents events, Source source) where T : struct, IDescriptor =>
+        _epoll.Add(descriptor, events, (ulong)source).OrThrow("epoll_ctl", $"{source} descriptor {descriptor.Value}");
+}

@@ -1,0 +1,296 @@
+using System.Collections.Concurrent;
+using Slirp.Core;
+using Slirp.Core.Icmp;
+using Slirp.Core.Ip;
+using Slirp.Core.Link;
+using Slirp.Core.Memory;
+using Slirp.Core.Network;
+using Slirp.Core.Tcp;
+using Slirp.Core.Timers;
+using Slirp.Core.Udp;
+using Slirp.Core.World;
+using Slirp.Linux;
+using Slirp.Linux.Events;
+using Slirp.Linux.Tap;
+using Slirp.Services;
+using Slirp.Services.Dns;
+using Slirp.Wire;
+
+namespace Slirp.Host;
+
+/// <summary>One thread, one TAP queue, one epoll, and all the flows that came through that queue.</summary>
+/// <remarks>
+/// <para><b>Model.</b> A worker owns everything it touches: engines, flow tables, slots, timers, sockets. Others reach it
+/// only by <see cref="Post"/>. So nothing here is locked, and a second worker is a second of everything.</para>
+/// <para><b>Turn.</b> Each turn of the loop takes a bounded batch of frames, gives each flow touched its turn (data on, one
+/// acknowledgment), fires timers, and collects events. It sleeps only when a turn found nothing to do, and polls a few
+/// times before that: a lone request is answered without the cost of going to sleep and waking up.</para>
+/// <para><b>Invariants.</b> No frame or event is handled twice; every descriptor is edge-triggered, so what a handler
+/// leaves undone is remembered by its engine, and the loop does not sleep while any engine has work. An exception in the
+/// loop is a bug and ends the process: there is no state worth going on with.</para>
+/// </remarks>
+public sealed class Worker : IDisposable
+{
+    /// <summary>Frames taken before acknowledgments are sent: 32 x 64 KiB is about a window; latency rises above it.</summary>
+    private const int FrameBatch = 32;
+
+    private const int EventBatch = 256;
+
+    /// <summary>Polls without result before the thread sleeps: about 20 us, the time a request takes to be answered by a
+    /// server on this machine.</summary>
+    private const int PollsBeforeSleep = 50;
+
+    private readonly TapFd _tap;
+    private readonly bool _hasVnetHeader;
+    private readonly Epoll _epoll = new();
+    private readonly Wakeup _wakeup = new();
+    private readonly ConcurrentQueue<Action<Worker, Instant>> _messages = new();
+    private readonly EpollEvent[] _events = new EpollEvent[EventBatch];
+
+    private readonly FramePool _pool;
+    private readonly TimerWheel _timers;
+    private readonly TcpEngine<HostWorld> _tcp;
+    private readonly UdpEngine<HostWorld> _udp;
+    private readonly IcmpEngine<HostWorld> _icmp;
+    private readonly Reassembler<HostWorld> _reassembler;
+    private readonly GuestServices<HostWorld> _services;
+    private readonly GuestIngress<HostWorld> _ingress;
+
+    private OwnedFrame? _next; // the slot the next frame is read into
+    private bool _tapReadable = true;
+    private bool _stopping, _toldPingForbidden;
+    private readonly Action<string> _warn;
+
+    /// <param name="tap">The queue; borrowed, and to stay open until <see cref="Run"/> has returned.</param>
+    /// <param name="hasVnetHeader">Whether its frames carry a virtio_net header.</param>
+    /// <param name="options">Everything else.</param>
+    public Worker(TapFd tap, bool hasVnetHeader, WorkerOptions options)
+    {
+        (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
+        Instant now = Now();
+        NetworkPlan plan = options.Plan;
+        var world = new HostWorld(new HostSockets(_epoll, tap, hasVnetHeader));
+        var gate = new FlowGate(new HostMap(plan));
+        var budget = new MemoryBudget(options.MemoryBudget);
+        _pool = new FramePool(options.MemoryBudget * 4);
+        _timers = new TimerWheel(now);
+        var sender = new FrameSender<HostWorld>(world, options.Offloads, plan.Mtu, plan.OurMac, Counters);
+        _services = new GuestServices<HostWorld>(world, sender, plan, _timers, Counters, _pool, options.Resolvers, now);
+        _tcp = new TcpEngine<HostWorld>(world, sender, plan, gate, _services, _pool, budget, _timers, Counters, options.Tcp);
+        _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
+        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
+        _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
+        _ingress = new GuestIngress<HostWorld>(sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters);
+        Watch(_wakeup.Fd, EventKind.Wakeup);
+        Watch(_tap, EventKind.Link);
+    }
+
+    public Counters Counters { get; } = new();
+
+    /// <summary>Why the loop ended by itself: the link is gone. None while it runs or if it was told to stop.</summary>
+    public Errno LinkError { get; private set; }
+
+    /// <summary>Hands work to the loop's thread. May be called from any thread.</summary>
+    public void Post(Action<Worker, Instant> message)
+    {
+        _messages.Enqueue(message);
+        _wakeup.Signal();
+    }
+
+    public void Stop() => Post(static (worker, _) => worker._stopping = true);
+
+    public void UpdateResolvers(ResolverConfiguration resolvers) =>
+        Post((worker, now) => worker._services.UpdateResolvers(resolvers, now));
+
+    /// <summary>The loop. Returns when told to stop, or when the link is gone.</summary>
+    public void Run()
+    {
+        while (!_stopping)
+        {
+            Instant now = Now();
+            bool worked = ReadFrames(now);
+            worked |= RunEngines(now);
+            FireTimers(now);
+            CollectEvents(mayWait: !worked && !HasWork(), now);
+        }
+        _tcp.CloseAll();
+        _udp.CloseAll();
+        _icmp.CloseAll();
+        _reassembler.CloseAll();
+    }
+
+    public void Dispose()
+    {
+        _epoll.Dispose();
+        _wakeup.Dispose();
+    }
+
+    private bool HasWork() => _tapReadable || _tcp.HasWork || _udp.HasWork || _icmp.HasWork;
+
+    private bool RunEngines(Instant now)
+    {
+        bool worked = false;
+        if (_tcp.HasWork)
+        {
+            _tcp.RunReady(now);
+            worked = true;
+        }
+        if (_udp.HasWork)
+        {
+            _udp.RunReady(now);
+            worked = true;
+        }
+        if (_icmp.HasWork)
+        {
+            _icmp.RunReady(now);
+            worked = true;
+        }
+        if (_icmp.PingForbidden && !_toldPingForbidden)
+        {
+            _toldPingForbidden = true;
+            _warn("ping: this host forbids ping sockets to this user (sysctl net.ipv4.ping_group_range); pings are answered as prohibited");
+        }
+        return worked;
+    }
+
+    private bool ReadFrames(Instant now)
+    {
+        int count = 0;
+        for (; _tapReadable && count < FrameBatch; count++)
+        {
+            if (!TryGetSlot(out OwnedFrame frame)) break;
+            Span<byte> slot = _pool.Octets(frame);
+            SysResult read = ReadFrame(slot);
+            if (!read.IsOk)
+            {
+                OnReadFailed(read.Errno);
+                break;
+            }
+            _ingress.OnFrame(frame, read.Raw, now);
+            // Somebody keeps payload in it: the next frame goes elsewhere.
+            if (!_pool.IsUnshared(frame)) ReleaseSlot();
+        }
+        return count > 0;
+    }
+
+    private SysResult ReadFrame(Span<byte> slot)
+    {
+        if (_hasVnetHeader) return TapIo.Read(_tap, slot);
+        slot[..VirtioNetHeader.Length].Clear();
+        SysResult read = TapIo.Read(_tap, slot[VirtioNetHeader.Length..]);
+        return read.IsOk ? new SysResult(read.Raw + VirtioNetHeader.Length) : read;
+    }
+
+    private void OnReadFailed(Errno errno)
+    {
+        _tapReadable = false;
+        if (errno is Errno.EAGAIN or Errno.EIO) return; // nothing now, or the interface is down: an event follows when it is up
+        LinkError = errno;
+        _stopping = true;
+    }
+
+    private bool TryGetSlot(out OwnedFrame frame)
+    {
+        if (_next is null && _pool.TryRent(out OwnedFrame rented)) _next = rented;
+        frame = _next ?? default;
+        return _next is not null;
+    }
+
+    private void ReleaseSlot()
+    {
+        _pool.Release(_next!.Value);
+        _next = null;
+    }
+
+    private void FireTimers(Instant now)
+    {
+        while (_timers.TryTakeDue(now, out EventTarget target)) Dispatch(target, HostEvents.None, isTimer: true, now);
+    }
+
+    private void CollectEvents(bool mayWait, Instant now)
+    {
+        int count = _epoll.Poll(_events).Raw;
+        if (count <= 0 && mayWait) count = PollThenSleep(now);
+        if (count <= 0) return;
+        now = Now();
+        for (int i = 0; i < count; i++)
+            Dispatch(EventTarget.Unpack(_events[i].Data), ToHostEvents(_events[i].Events), isTimer: false, now);
+    }
+
+    private int PollThenSleep(Instant now)
+    {
+        for (int i = 0; i < PollsBeforeSleep; i++)
+        {
+            int count = _epoll.Poll(_events).Raw;
+            if (count > 0) return count;
+        }
+        Instant wake = _timers.NextWake();
+        long timeout = wake == Instant.Never ? -1 : Math.Max(0, wake.Nanoseconds - now.Nanoseconds);
+        return _epoll.WaitNanoseconds(_events, timeout).Raw;
+    }
+
+    private void Dispatch(EventTarget target, HostEvents events, bool isTimer, Instant now)
+    {
+        switch (target.Kind)
+        {
+            case EventKind.Link:
+                _tapReadable = true;
+                break;
+            case EventKind.Wakeup:
+                TakeMessages(now);
+                break;
+            case EventKind.TcpFlow when isTimer:
+                _tcp.OnTimer(target, now);
+                break;
+            case EventKind.TcpFlow:
+                _tcp.OnHostEvents(target, events, now);
+                break;
+            case EventKind.UdpMapping when isTimer:
+                _udp.OnTimer(target, now);
+                break;
+            case EventKind.UdpMapping:
+                _udp.OnHostEvents(target, events, now);
+                break;
+            case EventKind.PingMapping when isTimer:
+                _icmp.OnTimer(target, now);
+                break;
+            case EventKind.PingMapping:
+                _icmp.OnHostEvents(target, events, now);
+                break;
+            case EventKind.FragmentExpiry:
+                _reassembler.OnTimer(target, now);
+                break;
+            case EventKind.DnsUpstream or EventKind.Service when isTimer:
+                _services.OnTimer(target, now);
+                break;
+            case EventKind.DnsUpstream or EventKind.Service:
+                _services.OnEvent(target, events, now);
+                break;
+            default:
+                throw new InvalidOperationException($"event for {target}: nobody registered that kind");
+        }
+    }
+
+    private void TakeMessages(Instant now)
+    {
+        _ = _wakeup.TakeSignal();
+        while (_messages.TryDequeue(out Action<Worker, Instant>? message)) message(this, now);
+    }
+
+    private void Watch<T>(T descriptor, EventKind kind) where T : struct, IDescriptor =>
+        _epoll.Add(descriptor, EpollEvents.EPOLLIN | EpollEvents.EPOLLET, new EventTarget(kind, 0, 0).Packed)
+            .OrThrow("epoll_ctl", $"{kind} descriptor {descriptor.Value}");
+
+    private static HostEvents ToHostEvents(EpollEvents events)
+    {
+        HostEvents result = HostEvents.None;
+        if ((events & EpollEvents.EPOLLIN) != 0) result |= HostEvents.Readable;
+        if ((events & EpollEvents.EPOLLOUT) != 0) result |= HostEvents.Writable;
+        if ((events & EpollEvents.EPOLLRDHUP) != 0) result |= HostEvents.ReadClosed;
+        if ((events & EpollEvents.EPOLLERR) != 0) result |= HostEvents.Error;
+        if ((events & EpollEvents.EPOLLHUP) != 0) result |= HostEvents.HangUp;
+        return result;
+    }
+
+    private static Instant Now() => new(MonotonicClock.Nanoseconds);
+}

@@ -1,0 +1,70 @@
+using Slirp.Core;
+using Slirp.Core.Network;
+using Slirp.Wire;
+
+namespace Slirp.Services.Dhcp;
+
+/// <summary>The addresses that DHCP may give: the plan's range, and the guest's own static address for whoever asks for it.</summary>
+/// <remarks>
+/// <para>The static address belongs to the guest in any case. A guest that runs a DHCP client on top of its static
+/// configuration asks for the address it has, and taking it away would break what was published for that address. It is
+/// never offered to a client that did not ask.</para>
+/// <para>Invariants: an address has one holder at a time; a bound address goes to nobody else before its lease ends. Limits:
+/// as many clients as addresses. When all are taken, the oldest offer is withdrawn, because an offer promises nothing
+/// (RFC 2131 section 3.1 step 2); when all are bound, there is no answer.</para>
+/// </remarks>
+internal sealed class LeasePool
+{
+    private readonly Lease[] _leases; // the guest's own address last
+
+    public LeasePool(NetworkPlan plan)
+    {
+        int count = (int)(plan.DhcpLast.Value - plan.DhcpFirst.Value) + 1;
+        _leases = new Lease[count + 1];
+        for (int i = 0; i < count; i++) _leases[i] = new Lease(new Ipv4Address(plan.DhcpFirst.Value + (uint)i));
+        _leases[count] = new Lease(plan.Guest);
+    }
+
+    /// <summary>What to offer to a client, in the order of RFC 2131 section 4.3.1: what it has or had, what it asks for, an
+    /// unused address, the one unused for longest, another client's oldest offer.</summary>
+    public Lease? Choose(in DhcpClient client, Ipv4Address? requested, Instant now)
+    {
+        Lease? own = FindOf(client);
+        if (own is not null && own.IsUsable(client, now)) return own;
+        if (requested is Ipv4Address address && Find(address) is Lease wanted && wanted.IsUsable(client, now)) return wanted;
+        Lease? best = null;
+        foreach (Lease lease in _leases.AsSpan(0, _leases.Length - 1))
+        {
+            LeaseState state = lease.EffectiveState(now);
+            if (state is LeaseState.Free or LeaseState.Offered && (best is null || IsBetter(lease, best, now))) best = lease;
+        }
+        return best;
+    }
+
+    public Lease? Find(Ipv4Address address)
+    {
+        foreach (Lease lease in _leases)
+            if (lease.Address == address) return lease;
+        return null;
+    }
+
+    public Lease? FindOf(in DhcpClient client)
+    {
+        foreach (Lease lease in _leases)
+            if (lease.IsOf(client)) return lease;
+        return null;
+    }
+
+    /// <summary>Gives an address to a client, and frees the one it had: a client has one lease.</summary>
+    public void Give(Lease lease, in DhcpClient client, LeaseState state, Instant until, Instant now)
+    {
+        if (FindOf(client) is Lease other && other != lease) other.Forget(now);
+        lease.Give(client, state, until);
+    }
+
+    private static bool IsBetter(Lease lease, Lease than, Instant now)
+    {
+        bool isFree = lease.EffectiveState(now) == LeaseState.Free, isThanFree = than.EffectiveState(now) == LeaseState.Free;
+        return isFree == isThanFree ? lease.Until < than.Until : isFree;
+    }
+}

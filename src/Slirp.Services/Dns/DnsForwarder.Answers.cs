@@ -1,0 +1,120 @@
+using Slirp.Core;
+using Slirp.Core.Memory;
+using Slirp.Core.World;
+using Slirp.Wire.Dns;
+
+namespace Slirp.Services.Dns;
+
+/// <summary>What comes back from resolvers.</summary>
+public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
+{
+    /// <summary>A resolver sends none; a forger that tries identifiers needs thousands.</summary>
+    private const int MaxMismatches = 32;
+
+    public void OnEvent(EventTarget target, HostEvents events, Instant now)
+    {
+        if (!_sockets.TryGet(target, out int slot)) return;
+        if ((events & HostEvents.Error) != 0 && TakeErrors(slot)) OnRefused(slot, now);
+        if ((events & HostEvents.Readable) == 0 || !_sockets.TryGet(target, out slot)) return;
+
+        // Without memory for a whole answer there is room for the start of one: the client will ask over TCP.
+        Span<byte> small = stackalloc byte[PendingQueries.MaxLength];
+        bool isRented = _pool.TryRent(out OwnedFrame frame);
+        ReceiveAll(target, slot, isRented ? _pool.Octets(frame) : small, now);
+        if (isRented) _pool.Release(frame);
+    }
+
+    /// <summary>Empties the socket's error queue.</summary>
+    /// <returns>True if the resolver cannot be reached.</returns>
+    private bool TakeErrors(int slot)
+    {
+        HostError pending = _world.TakeError(_sockets.Socket(slot));
+        bool isRefused = pending != HostError.None && IsRefusal(pending);
+        while (_world.TryReceiveError(_sockets.Socket(slot), [], out _, out HostIcmpError error))
+        {
+            // An MTU says that the path is narrow, not that there is nobody at its end.
+            if (error.Information == 0) isRefused = true;
+        }
+        return isRefused;
+    }
+
+    private void ReceiveAll(EventTarget target, int slot, Span<byte> buffer, Instant now)
+    {
+        // Until the last query on this socket is answered, and the socket closed with it.
+        while (_sockets.TryGet(target, out _))
+        {
+            IoResult received = _world.ReceiveFrom(_sockets.Socket(slot), buffer, out DatagramInfo info);
+            if (received.WouldBlock) return;
+            if (!received.IsOk)
+            {
+                OnRefused(slot, now);
+                return;
+            }
+            Span<byte> rest = buffer[..received.Count];
+            do
+            {
+                // Answers of one length that came together are handed over together (UDP_GRO).
+                int length = info.SegmentSize > 0 ? Math.Min(info.SegmentSize, rest.Length) : rest.Length;
+                OnAnswer(slot, rest[..length], info.Truncated && length == rest.Length, now);
+                rest = rest[length..];
+            }
+            while (!rest.IsEmpty && _sockets.TryGet(target, out _));
+        }
+    }
+
+    private void OnAnswer(int slot, Span<byte> answer, bool isCut, Instant now)
+    {
+        if (TryAccept(slot, answer, isCut, now)) return;
+        _counters.Drop(DropReason.DnsMismatch);
+        if (_sockets.CountMismatch(slot) >= MaxMismatches) Abandon(slot);
+    }
+
+    /// <returns>False if this is no answer to anything asked through this socket.</returns>
+    private bool TryAccept(int slot, Span<byte> answer, bool isCut, Instant now)
+    {
+        if (!DnsView.TryParse(answer, out DnsView dns) || !dns.IsResponse) return false;
+        if (!_attempts.TryFind(slot, dns.Id, out int attempt)) return false;
+        int index = _attempts[attempt].Query;
+        if (!IsAnswerTo(index, dns)) return false;
+        _resolvers.MarkHeard(UpstreamSockets<TWorld>.ResolverOf(slot), now);
+        RemoveAttempt(attempt);
+        if (!_queries[index].IsAnswered) SendAnswer(index, answer, isCut);
+        RemoveIfDone(index);
+        return true;
+    }
+
+    /// <summary>The same opcode and the same question, to the octet. A server that could not read the query may leave the
+    /// question out: such an answer, which says nothing about the name, is believed.</summary>
+    private bool IsAnswerTo(int index, in DnsView answer)
+    {
+        ReadOnlySpan<byte> octets = _queries.Octets(index);
+        if (!DnsView.TryParse(octets, out DnsView query) || query.Opcode != answer.Opcode) return false;
+        if (answer.TryReadQuestion(out DnsQuestion question))
+            return question.Octets.SequenceEqual(octets.Slice(DnsView.HeaderLength, _queries[index].QuestionLength));
+        return answer.QuestionCount == 0 && answer.Octets.Length == DnsView.HeaderLength
+            && answer.ResponseCode is DnsResponseCode.FormatError or DnsResponseCode.NotImplemented;
+    }
+
+    /// <summary>To the guest, under its own identifier; then only probes may still be out for this query.</summary>
+    private void SendAnswer(int index, Span<byte> answer, bool isCut)
+    {
+        PendingQuery query = _queries[index];
+        DnsBuilder.WriteId(answer, query.ClientId);
+        int length = answer.Length;
+        if (isCut || length > query.AnswerLimit)
+            length = DnsBuilder.WriteTruncated(answer[..Math.Min(length, query.AnswerLimit)], answer);
+        if (length > 0)
+        {
+            _counters.DnsAnswers++;
+            _sender.SendUdp(query.ClientMac, query.Server, query.Client, answer[..length], 0, 0);
+        }
+        _queries.Forget(index);
+        _queries[index].IsAnswered = true;
+        for (int i = query.FirstAttempt; i != 0;)
+        {
+            int next = _attempts[i].NextOfQuery;
+            if (!_attempts[i].IsProbe) RemoveAttempt(i);
+            i = next;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using Slirp.Core;
+using Slirp.Core.World;
+using Slirp.Wire.Dns;
+
+namespace Slirp.Services.Dns;
+
+/// <summary>Whom to ask next, and what to make of silence and refusal.</summary>
+public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
+{
+    /// <summary>Something is due for the queries that have waited longest.</summary>
+    public void OnTimer(Instant now)
+    {
+        _timer = default; // it has fired
+        while (_queries.First is not 0 and int index && _queries[index].StepDue <= now) OnStepDue(index, now);
+        if (_queries.First is not 0 and int next && !_timer.IsSet)
+            _timers.Schedule(ref _timer, ServiceTimer.Dns.Target(), _queries[next].StepDue);
+    }
+
+    private void OnStepDue(int index, Instant now)
+    {
+        MarkSilent(index, now);
+        if (_queries[index].IsAnswered)
+        {
+            RemoveQuery(index);
+            return;
+        }
+        if (++_queries[index].Step >= StepCount)
+        {
+            Fail(index);
+            return;
+        }
+        _queries.Postpone(index, now + StepTime);
+        SendToNext(index, now);
+    }
+
+    /// <summary>A whole step and nothing from a resolver, not even for others: it is down.</summary>
+    private void MarkSilent(int index, Instant now)
+    {
+        for (int i = _queries[index].FirstAttempt; i != 0; i = _attempts[i].NextOfQuery)
+        {
+            ref QueryAttempt attempt = ref _attempts[i];
+            int resolver = UpstreamSockets<TWorld>.ResolverOf(attempt.Slot);
+            if (attempt.SentAt + StepTime <= now && _resolvers.LastHeard(resolver) < attempt.SentAt) _resolvers.MarkDown(resolver, now);
+        }
+    }
+
+    /// <summary>Asks resolvers the query has not asked, best first, until one takes it; when all are asked, repeats.</summary>
+    private void SendToNext(int index, Instant now)
+    {
+        while (TryChooseNew(_queries[index], out int resolver))
+        {
+            if (!TrySend(index, resolver, isProbe: false, now)) continue;
+            SendProbe(index, resolver, now);
+            return;
+        }
+        ref PendingQuery query = ref _queries[index];
+        if (HaveAllRefused(query)) Fail(index);
+        else if (TryChooseAgain(query, out int resolver)) TrySend(index, resolver, isProbe: false, now);
+    }
+
+    private bool HaveAllRefused(in PendingQuery query) => query.Refused == (1 << _resolvers.Count) - 1;
+
+    private static bool TryChooseNew(in PendingQuery query, out int resolver)
+    {
+        for (int i = 0; i < query.Order.Count; i++)
+        {
+            resolver = query.Order[i];
+            if ((query.Tried & 1 << resolver) == 0) return true;
+        }
+        resolver = -1;
+        return false;
+    }
+
+    /// <summary>The datagram or its answer may have been lost: the step tells whose turn it is. Nobody is asked twice in a
+    /// row, for a resolver may need a second or two to find out.</summary>
+    private static bool TryChooseAgain(in PendingQuery query, out int resolver)
+    {
+        int count = query.Order.Count;
+        resolver = query.Order[query.Step % count];
+        return (query.Refused & 1 << resolver) == 0 && (count > 1 || query.Step % 2 == 0);
+    }
+
+    /// <summary>Takes the occasion to see whether a resolver that was down is back: it gets a copy, its answer is as good.</summary>
+    private void SendProbe(int index, int asked, Instant now)
+    {
+        if (_resolvers.IsDown(asked) || !_resolvers.TryTakeProbe(now, out int resolver)) return;
+        if ((_queries[index].Tried & 1 << resolver) == 0) TrySend(index, resolver, isProbe: true, now);
+    }
+
+    /// <returns>False if the resolver cannot be reached, which is known at once.</returns>
+    private bool TrySend(int index, int resolver, bool isProbe, Instant now)
+    {
+        ref PendingQuery query = ref _queries[index];
+        query.Tried |= (byte)(1 << resolver);
+        HostError error = _sockets.Acquire(resolver, _resolvers[resolver], out int slot);
+        if (error != HostError.None) return !IsRefusal(error) || Refuse(index, resolver, now);
+
+        int attempt = _attempts.Add(new QueryAttempt
+        {
+            Query = index,
+            Slot = slot,
+            IsProbe = isProbe,
+            SentAt = now,
+            NextOfQuery = query.FirstAttempt,
+        });
+        query.FirstAttempt = attempt;
+        Span<byte> octets = _queries.Octets(index);
+        DnsBuilder.WriteId(octets, _attempts[attempt].Id);
+        IoResult sent = _world.SendTo(_sockets.Socket(slot), _resolvers[resolver], octets, default);
+        if (sent.IsOk || !IsRefusal(sent.Error)) return true; // what the kernel had no room for is as good as lost on the way
+        RemoveAttempt(attempt);
+        return Refuse(index, resolver, now);
+    }
+
+    /// <summary>Errors that will not be different a moment later.</summary>
+    private static bool IsRefusal(HostError error) => error is not
+        (HostError.WouldBlock or HostError.NoBuffers or HostError.NoDescriptors or HostError.MessageTooLong);
+
+    private bool Refuse(int index, int resolver, Instant now)
+    {
+        _queries[index].Refused |= (byte)(1 << resolver);
+        _resolvers.MarkDown(resolver, now);
+        return false;
+    }
+
+    /// <summary>Nothing more will come through this socket: its queries go on to the next resolver.</summary>
+    private void OnRefused(int slot, Instant now)
+    {
+        int resolver = UpstreamSockets<TWorld>.ResolverOf(slot), generation = _sockets.Generation(slot);
+        _resolvers.MarkDown(resolver, now);
+        for (int i = 1; i < _attempts.End && _sockets.Generation(slot) == generation; i++)
+        {
+            int index = _attempts[i].Query;
+            if (index == 0 || _attempts[i].Slot != slot) continue;
+            RemoveAttempt(i);
+            ref PendingQuery query = ref _queries[index];
+            query.Refused |= (byte)(1 << resolver);
+            if (query.IsAnswered) RemoveIfDone(index);
+            else if (HaveAllRefused(query) || TryChooseNew(query, out _)) SendToNext(index, now);
+        }
+    }
+
+    /// <summary>Somebody is guessing: leave the port, and let the next step ask again from another.</summary>
+    private void Abandon(int slot)
+    {
+        int generation = _sockets.Generation(slot);
+        for (int i = 1; i < _attempts.End && _sockets.Generation(slot) == generation; i++)
+        {
+            int index = _attempts[i].Query;
+            if (index == 0 || _attempts[i].Slot != slot) continue;
+            RemoveAttempt(i);
+            if (_queries[index].IsAnswered) RemoveIfDone(index);
+        }
+    }
+
+    private void RemoveIfDone(int index)
+    {
+        if (_queries[index].FirstAttempt == 0) _queries.Remove(index);
+    }
+
+    private void RemoveAttempt(int attempt)
+    {
+        ref int link = ref _queries[_attempts[attempt].Query].FirstAttempt;
+        while (link != attempt) link = ref _attempts[link].NextOfQuery;
+        link = _attempts[attempt].NextOfQuery;
+        int slot = _attempts[attempt].Slot;
+        _attempts.Remove(attempt);
+        _sockets.Release(slot);
+    }
+}

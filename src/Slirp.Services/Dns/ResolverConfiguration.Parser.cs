@@ -1,0 +1,90 @@
+using System.Text;
+using Slirp.Wire;
+
+namespace Slirp.Services.Dns;
+
+public sealed partial record ResolverConfiguration
+{
+    /// <summary>Gathers the lines of one file.</summary>
+    private sealed class Parser
+    {
+        private readonly List<IpEndpoint> _servers = [];
+        private readonly List<string> _warnings = [];
+        private List<string> _search = [];
+        private int _surplusServers;
+
+        public void Warn(string text)
+        {
+            if (_warnings.Count < MaxWarnings) _warnings.Add(text);
+        }
+
+        public ResolverConfiguration ToConfiguration()
+        {
+            if (_surplusServers > 0) Warn($"resolv.conf: {_surplusServers} nameservers beyond the first {MaxServers} are left out");
+            return new ResolverConfiguration { Servers = _servers, SearchDomains = _search, Warnings = _warnings };
+        }
+
+        public void ReadLine(ReadOnlySpan<byte> line)
+        {
+            int comment = line.IndexOfAny((byte)'#', (byte)';');
+            if (comment >= 0) line = line[..comment];
+            ReadOnlySpan<byte> keyword = TakeWord(ref line);
+            if (keyword.SequenceEqual("nameserver"u8)) AddServer(TakeWord(ref line));
+            else if (keyword.SequenceEqual("search"u8)) SetSearch(line, MaxSearchDomains);
+            else if (keyword.SequenceEqual("domain"u8)) SetSearch(line, 1);
+        }
+
+        private static ReadOnlySpan<byte> TakeWord(ref ReadOnlySpan<byte> line)
+        {
+            line = line.TrimStart(" \t\v\f\0"u8);
+            int end = line.IndexOfAny(" \t\v\f\0"u8);
+            ReadOnlySpan<byte> word = end < 0 ? line : line[..end];
+            line = line[word.Length..];
+            return word;
+        }
+
+        private void AddServer(ReadOnlySpan<byte> word)
+        {
+            const int longestAddress = 64;
+            Span<char> text = stackalloc char[longestAddress];
+            bool isText = word.Length <= longestAddress && Encoding.ASCII.TryGetChars(word, text, out _);
+            if (isText && text[..word.Length].Contains('%'))
+            {
+                // IpEndpoint has no scope, and a link-local address without one leads nowhere.
+                Warn($"resolv.conf: nameserver {Printable(word)} is left out: addresses with a scope are not supported");
+                return;
+            }
+            if (!isText || !IpAddress.TryParse(text[..word.Length], out IpAddress address) || !IsUsable(address))
+            {
+                Warn($"resolv.conf: nameserver {Printable(word)} is left out: not the address of a resolver");
+                return;
+            }
+            var server = new IpEndpoint(ThisHostIfAny(address), DnsPort);
+            if (_servers.Contains(server)) return;
+            if (_servers.Count < MaxServers) _servers.Add(server);
+            else _surplusServers++;
+        }
+
+        private static bool IsUsable(IpAddress address) =>
+            !address.IsMulticast && !(address.IsIpv4 ? address.Ipv4.IsBroadcast : address.IsLinkLocal);
+
+        /// <summary>The C library takes 0.0.0.0 and :: for this host.</summary>
+        private static IpAddress ThisHostIfAny(IpAddress address) =>
+            !address.IsAny ? address : address.IsIpv4 ? Ipv4Address.Loopback : IpAddress.Ipv6Loopback;
+
+        private void SetSearch(ReadOnlySpan<byte> words, int limit)
+        {
+            var search = new List<string>();
+            while (search.Count < limit)
+            {
+                ReadOnlySpan<byte> word = TakeWord(ref words);
+                if (word.IsEmpty) break;
+                if (word.SequenceEqual("."u8)) continue; // the root: "do not search"
+                ReadOnlySpan<byte> name = word[^1] == '.' ? word[..^1] : word;
+                if (!IsDomainName(name)) Warn($"resolv.conf: search domain {Printable(word)} is left out: not a domain name");
+                else if (!search.Contains(Encoding.ASCII.GetString(name))) search.Add(Encoding.ASCII.GetString(name));
+            }
+            _search = search;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using Slirp.Core;
+using Slirp.Wire;
+
+namespace Slirp.Services.Dns;
+
+/// <summary>The resolvers in the order to ask them: those that answer as the host lists them, then those that lately did
+/// not.</summary>
+/// <remarks>
+/// <para>A resolver is down from its first refusal or silence until it is heard again. Nobody waits to find that out: every
+/// <see cref="ProbeInterval"/> one query is sent to it as well as to the one that is asked (see the forwarder). So a dead
+/// first resolver costs one query one second, once.</para>
+/// <para>Refusing TCP says nothing about UDP and is remembered apart, for <see cref="TcpHoldTime"/>.</para>
+/// </remarks>
+internal sealed class ResolverList
+{
+    public static readonly TimeSpan ProbeInterval = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan TcpHoldTime = TimeSpan.FromSeconds(30);
+
+    private readonly Resolver[] _resolvers;
+
+    private struct Resolver
+    {
+        public IpEndpoint Endpoint;
+        public bool IsDown;
+        public Instant ProbeAt;
+        public Instant LastHeard;
+        public Instant TcpDownUntil;
+    }
+
+    public ResolverList(ResolverConfiguration configuration, ResolverList? previous)
+    {
+        _resolvers = new Resolver[Math.Min(configuration.Servers.Count, ResolverConfiguration.MaxServers)];
+        for (int i = 0; i < _resolvers.Length; i++)
+        {
+            IpEndpoint endpoint = configuration.Servers[i];
+            int known = previous?.IndexOf(endpoint) ?? -1;
+            _resolvers[i] = known >= 0 ? previous!._resolvers[known] : new Resolver { Endpoint = endpoint };
+        }
+    }
+
+    public int Count => _resolvers.Length;
+
+    public IpEndpoint this[int index] => _resolvers[index].Endpoint;
+
+    public bool IsDown(int index) => _resolvers[index].IsDown;
+
+    public Instant LastHeard(int index) => _resolvers[index].LastHeard;
+
+    public int IndexOf(IpEndpoint endpoint)
+    {
+        for (int i = 0; i < _resolvers.Length; i++)
+            if (_resolvers[i].Endpoint == endpoint) return i;
+        return -1;
+    }
+
+    public ResolverOrder Order()
+    {
+        ResolverOrder order = default;
+        for (int rank = 0; rank < 2; rank++)
+            for (int i = 0; i < _resolvers.Length; i++)
+                if (_resolvers[i].IsDown == (rank == 1)) order.Append(i);
+        return order;
+    }
+
+    /// <returns>The best resolver for a TCP connection, or -1 if there is none at all.</returns>
+    public int BestForTcp(Instant now)
+    {
+        int best = -1, bestRank = int.MaxValue;
+        for (int i = 0; i < _resolvers.Length; i++)
+        {
+            int rank = (_resolvers[i].TcpDownUntil > now ? 2 : 0) + (_resolvers[i].IsDown ? 1 : 0);
+            if (rank < bestRank) (best, bestRank) = (i, rank);
+        }
+        return best;
+    }
+
+    public void MarkHeard(int index, Instant now)
+    {
+        _resolvers[index].LastHeard = now;
+        _resolvers[index].IsDown = false;
+    }
+
+    public void MarkDown(int index, Instant now)
+    {
+        ref Resolver resolver = ref _resolvers[index];
+        if (!resolver.IsDown) resolver.ProbeAt = now + ProbeInterval;
+        resolver.IsDown = true;
+    }
+
+    public void MarkTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil = now + TcpHoldTime;
+
+    /// <summary>A resolver that is down and has not been tried for a while; the caller is to try it now.</summary>
+    public bool TryTakeProbe(Instant now, out int index)
+    {
+        for (index = 0; index < _resolvers.Length; index++)
+        {
+            ref Resolver resolver = ref _resolvers[index];
+            if (!resolver.IsDown || resolver.ProbeAt > now) continue;
+            resolver.ProbeAt = now + ProbeInterval;
+            return true;
+        }
+        return false;
+    }
+}
+
+/// <summary>Up to eight resolver numbers, best first; kept by each query, so that its retries follow one plan.</summary>
+internal struct ResolverOrder
+{
+    private uint _packed; // four bits each
+
+    public int Count { get; private set; }
+
+    public readonly int this[int position] => (int)(_packed >> 4 * position) & 0xf;
+
+    public void Append(int resolver) => _packed |= (uint)resolver << 4 * Count++;
+}

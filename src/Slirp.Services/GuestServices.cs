@@ -1,0 +1,122 @@
+using Slirp.Core;
+using Slirp.Core.Link;
+using Slirp.Core.Memory;
+using Slirp.Core.Network;
+using Slirp.Core.Timers;
+using Slirp.Core.World;
+using Slirp.Services.Dhcp;
+using Slirp.Services.Dns;
+using Slirp.Services.Neighbours;
+using Slirp.Wire;
+using Slirp.Wire.Dhcp;
+
+namespace Slirp.Services;
+
+/// <summary>The servers that the guest sees on its network, behind the one door that Core knows.</summary>
+/// <remarks>
+/// <para>Each worker has its own, on its own thread, and they share nothing: a client's frames come to the queue the kernel
+/// chose for them, and what a server remembers (leases, neighbours, queries) only makes answers better. That two workers
+/// could offer one address to two clients at once is accepted: the link has one guest.</para>
+/// <para>Nothing here does I/O but through <typeparamref name="TWorld"/> and the frame sender, or looks at a clock; nothing
+/// allocates per frame.</para>
+/// </remarks>
+public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct, IWorld
+{
+    private readonly NetworkPlan _plan;
+    private readonly ArpResponder<TWorld> _arp;
+    private readonly DhcpServer<TWorld> _dhcp;
+    private readonly DnsForwarder<TWorld> _dns;
+    private readonly Ipv6Services? _ipv6;
+    private ResolverConfiguration _resolvers;
+    private Instant _now;
+
+    private sealed record Ipv6Services(
+        NeighbourDiscovery<TWorld> Discovery, RouterAdvertiser<TWorld> Router, Dhcpv6Server<TWorld> Dhcp);
+
+    public GuestServices(
+        TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, TimerWheel timers, Counters counters, FramePool pool,
+        ResolverConfiguration resolvers, Instant now)
+    {
+        _plan = plan;
+        _resolvers = resolvers;
+        _now = now;
+        _arp = new ArpResponder<TWorld>(sender, plan, Neighbours, counters);
+        _dhcp = new DhcpServer<TWorld>(sender, plan, resolvers, counters);
+        _dns = new DnsForwarder<TWorld>(world, sender, plan, timers, counters, pool, resolvers);
+        if (!plan.EnableIpv6) return;
+        var router = new RouterAdvertiser<TWorld>(sender, plan, timers, resolvers, now);
+        _ipv6 = new Ipv6Services(
+            new NeighbourDiscovery<TWorld>(sender, plan, Neighbours, router, counters), router,
+            new Dhcpv6Server<TWorld>(sender, plan, resolvers, counters));
+    }
+
+    /// <summary>Where to send what is not an answer: a forward's first packet to a guest address.</summary>
+    public NeighbourTable Neighbours { get; } = new();
+
+    public DnsForwarder<TWorld> Dns => _dns;
+
+    /// <summary>The host's resolv.conf has changed.</summary>
+    public void UpdateResolvers(ResolverConfiguration resolvers, Instant now)
+    {
+        _now = now;
+        if (resolvers.IsSameAs(_resolvers)) return;
+        _resolvers = resolvers;
+        _dns.UpdateResolvers(resolvers, now);
+        _dhcp.UpdateResolvers(resolvers);
+        _ipv6?.Dhcp.UpdateResolvers(resolvers);
+        _ipv6?.Router.UpdateResolvers(resolvers);
+    }
+
+    public void OnArp(MacAddress source, ReadOnlySpan<byte> packet, Instant now) => _arp.OnPacket(packet, _now = now);
+
+    public void OnNeighbourDiscovery(
+        MacAddress source, IpAddress from, IpAddress to, byte hopLimit, ReadOnlySpan<byte> message, Instant now) =>
+        _ipv6?.Discovery.OnMessage(source, from, to, hopLimit, message, _now = now);
+
+    public bool OnDatagram(in LocalDatagram datagram, ReadOnlySpan<byte> payload, Instant now)
+    {
+        _now = now;
+        IpEndpoint destination = datagram.Destination;
+        switch (destination.Port)
+        {
+            case DnsForwarder<TWorld>.Port when _plan.EnableDns && _plan.IsDns(destination.Address):
+                _dns.OnQuery(datagram, payload, now);
+                return true;
+            case DhcpView.ServerPort when IsDhcpDestination(destination.Address):
+                _dhcp.OnDatagram(datagram, payload, now);
+                return true;
+            case Dhcpv6View.ServerPort when _ipv6 is not null && destination.Address == Dhcpv6Server<TWorld>.AllServers:
+                _ipv6.Dhcp.OnDatagram(datagram, payload);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    public bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host)
+    {
+        host = default;
+        return destination.Port == DnsForwarder<TWorld>.Port && _plan.EnableDns && _plan.IsDns(destination.Address)
+            && _dns.TryRedirectTcp(_now, out host);
+    }
+
+    /// <summary>The connection to <paramref name="host"/> that <see cref="TryRedirectTcp"/> named could not be made: the
+    /// next one goes elsewhere.</summary>
+    public void OnTcpRedirectFailed(IpEndpoint host, Instant now) => _dns.OnTcpRedirectFailed(host, _now = now);
+
+    public void OnEvent(EventTarget target, HostEvents events, Instant now)
+    {
+        _now = now;
+        if (target.Kind == EventKind.DnsUpstream) _dns.OnEvent(target, events, now);
+    }
+
+    public void OnTimer(EventTarget target, Instant now)
+    {
+        _now = now;
+        if (target == ServiceTimer.RouterAdvertisement.Target()) _ipv6?.Router.OnTimer(now);
+        else if (target == ServiceTimer.Dns.Target()) _dns.OnTimer(now);
+    }
+
+    private bool IsDhcpDestination(IpAddress address) =>
+        address.IsIpv4 && (address.Ipv4.IsBroadcast || address.Ipv4 == _plan.SubnetBroadcast || address.Ipv4 == _plan.Gateway);
+}

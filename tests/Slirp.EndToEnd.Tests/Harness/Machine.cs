@@ -1,0 +1,101 @@
+namespace Slirp.EndToEnd.Tests.Harness;
+
+/// <summary>What the tests use of this machine, looked up once: the binary, the unprivileged user, the tools.</summary>
+internal static class Machine
+{
+    /// <summary>A user that exists on every Debian and owns nothing.</summary>
+    private const string UnprivilegedUser = "nobody";
+    private const uint UnprivilegedId = 65534;
+
+    private static readonly Lazy<string> LazyBinary = new(PlaceBinary);
+
+    /// <summary>Prefix of a command that runs it as the unprivileged user. Root of a user namespace that has no other
+    /// user is one already.</summary>
+    public static string[] AsUser { get; } =
+        IsMapped(UnprivilegedId) ? ["setpriv", $"--reuid={UnprivilegedUser}", "--regid=nogroup", "--clear-groups"] : [];
+
+    /// <summary>Top of the repository.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>The program under test, where every user can read it.</summary>
+    public static string Binary => LazyBinary.Value;
+
+    public static bool IsSlirp4netns { get; } = Path.GetFileName(SourceBinary) == "slirp4netns";
+
+    public static string Scratch { get; } = MakeScratch();
+
+    /// <summary>Where captures of failed tests are kept.</summary>
+    public static string Kept { get; } = Path.Combine(Root, "TestResults");
+
+    private static string SourceBinary =>
+        Environment.GetEnvironmentVariable("SLIRP_BINARY") is { Length: > 0 } named
+            ? named
+            : Path.Combine(Root, "out", "slirpnet");
+
+    /// <summary>Why tests cannot run here at all, or null.</summary>
+    public static string? Refusal() =>
+        Native.geteuid() != 0 ? "needs root, or the user namespace that tools/test makes"
+        : !File.Exists("/dev/net/tun") ? "needs /dev/net/tun"
+        : null;
+
+    /// <summary>Whether a program of this name is installed.</summary>
+    public static bool Has(string tool)
+    {
+        // tcpdump insists on changing its groups, which a user namespace of a plain user does not allow.
+        if (tool == "tcpdump" && AsUser.Length == 0) return false;
+        string path = (Environment.GetEnvironmentVariable("PATH") ?? "") + ":/usr/sbin:/sbin";
+        return Array.Exists(path.Split(':'), folder => File.Exists(Path.Combine(folder, tool)));
+    }
+
+    private static bool IsMapped(uint id)
+    {
+        foreach (string line in File.ReadLines("/proc/self/uid_map"))
+        {
+            // First id inside, first id outside, how many: user_namespaces(7).
+            uint[] range = Array.ConvertAll(line.Split(' ', StringSplitOptions.RemoveEmptyEntries), uint.Parse);
+            if (id - range[0] < range[2]) return true;
+        }
+
+        return false;
+    }
+
+    private static string FindRoot()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Slirp.sln")))
+                return folder.FullName;
+        throw new EndToEndException($"no Slirp.sln above {AppContext.BaseDirectory}");
+    }
+
+    private static string MakeScratch()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("slirpnet-tests-");
+        File.SetUnixFileMode(folder.FullName, (UnixFileMode)0b111_101_101);
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => folder.Delete(recursive: true);
+        return folder.FullName;
+    }
+
+    private static string PlaceBinary()
+    {
+        if (!File.Exists(SourceBinary))
+            throw new EndToEndException($"{SourceBinary} is not there; remedy: tools/build");
+        AllowTunToEveryone();
+        string copy = Path.Combine(Scratch, Path.GetFileName(SourceBinary));
+        File.Copy(SourceBinary, copy);
+        File.SetUnixFileMode(copy, (UnixFileMode)0b111_101_101);
+        return copy;
+    }
+
+    // As udev sets it up everywhere; a machine without udev may have it closed.
+    private static void AllowTunToEveryone()
+    {
+        try
+        {
+            File.SetUnixFileMode("/dev/net/tun", (UnixFileMode)0b110_110_110);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // Root of a user namespace only: then it is as the machine has it.
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using Slirp.EndToEnd.Tests.Harness;
+using Xunit;
+
+namespace Slirp.EndToEnd.Tests;
+
+/// <summary>What ends slirpnet ends it cleanly: status 0, and the TAP is gone with it.</summary>
+public class LifetimeTests
+{
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData((int)UnixSignal.Terminate, false)]
+    [InlineData((int)UnixSignal.Interrupt, false)]
+    [InlineData((int)UnixSignal.Terminate, true)]
+    public Task A_signal_ends_it(int signal, bool asUser) =>
+        EndsAsync(new SlirpPlan { AsUser = asUser }, network => network.Slirp.Signal((UnixSignal)signal));
+
+    [EndToEndTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public Task The_end_of_the_exit_descriptor_ends_it(bool asUser) =>
+        EndsAsync(new SlirpPlan { AsUser = asUser }, network => network.Slirp.CloseExitDescriptor());
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public Task The_end_of_the_target_ends_it(bool asUser) =>
+        EndsAsync(new SlirpPlan { AsUser = asUser, Capture = false }, network => network.Guest.End(), guestLives: false);
+
+    /// <summary>A namespace that has a name lives by it: when the name is removed, nobody can join it any more.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task The_removal_of_a_named_namespace_ends_it()
+    {
+        string path = Path.Combine(Machine.Scratch, "named-namespace");
+        await File.WriteAllTextAsync(path, "");
+        await using (TestNamespace guest = await TestNamespace.CreateAsync(asUser: false))
+            (await ChildProcess.RunAsync("mount", "--bind", guest.NetPath, path)).Succeeded();
+        await using SlirpProcess slirp = SlirpProcess.Start(
+            [Machine.Binary, "-c", "-r", "3", "-e", "4", "--netns-type=path", path, GuestNetwork.TapName]);
+        try
+        {
+            await slirp.ReadyAsync();
+        }
+        finally
+        {
+            (await ChildProcess.RunAsync("umount", path)).Succeeded();
+            File.Delete(path);
+        }
+
+        Assert.Equal(0, (await slirp.WaitAsync()).Status);
+    }
+
+    private static Task EndsAsync(SlirpPlan plan, Action<GuestNetwork> end, bool guestLives = true) =>
+        GuestNetwork.WithAsync(plan, async network =>
+        {
+            network.SlirpMayEnd();
+            end(network);
+            Outcome outcome = await network.Slirp.WaitAsync();
+            Assert.Equal(0, outcome.Status);
+            if (guestLives)
+                Assert.NotEqual(0, (await network.Guest.RunAsync("ip", "link", "show", GuestNetwork.TapName)).Status);
+        });
+}

@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Sockets;
+using Slirp.EndToEnd.Tests.Harness;
+using Xunit;
+
+namespace Slirp.EndToEnd.Tests;
+
+/// <summary><c>slirpnet run -- CMD</c>: the command lives in a network of its own and is otherwise where it was.</summary>
+public class RunTests
+{
+    public static TheoryData<bool, string, int> Endings => new()
+    {
+        { false, "exit 0", 0 },
+        { false, "exit 3", 3 },
+        { true, "exit 3", 3 },
+        { false, "kill -KILL $$", 137 },
+        { false, "kill -TERM $$", 143 },
+        { true, "kill -TERM $$", 143 },
+    };
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [MemberData(nameof(Endings))]
+    public async Task Its_status_is_the_command_s(bool asUser, string script, int status) =>
+        Assert.Equal(status, (await RunAsync(asUser, "sh", "-c", script)).Status);
+
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task A_command_that_is_not_there_is_named()
+    {
+        Outcome outcome = await RunAsync(false, "no-such-command-here");
+        Assert.Equal(127, outcome.Status);
+        Assert.Contains("no-such-command-here", outcome.Stderr, StringComparison.Ordinal);
+    }
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Input_output_and_arguments_pass_through(bool asUser)
+    {
+        await using ChildProcess child = Start(asUser, "sh", "-c", "cat; echo \"[$1][$2]\"; echo err >&2", "sh", "a  b", "");
+        child.WriteStdin("one\ntwo\n");
+        child.CloseStdin();
+        Outcome outcome = await child.WaitAsync();
+        Assert.Equal("one\ntwo\n[a  b][]\n", outcome.Succeeded());
+        Assert.Equal("err\n", outcome.Stderr);
+    }
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData((int)UnixSignal.Terminate, "TERM")]
+    [InlineData((int)UnixSignal.Interrupt, "INT")]
+    [InlineData((int)UnixSignal.Hangup, "HUP")]
+    [InlineData((int)UnixSignal.User1, "USR1")]
+    public async Task A_signal_is_the_command_s(int signal, string name)
+    {
+        await using ChildProcess child = Start(false, "bash", "-c", $"trap 'exit 7' {name}; echo up; read -r never");
+        await child.StdoutLineAsync("up");
+        child.Signal((UnixSignal)signal);
+        Assert.Equal(7, (await child.WaitAsync()).Status);
+    }
+
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Without_a_command_it_is_the_user_s_shell()
+    {
+        await using ChildProcess child = ChildProcess.Start(["env", "SHELL=/bin/sh", Machine.Binary, "run"], givesStdin: true);
+        child.WriteStdin("echo from the shell\nexit 5\n");
+        child.CloseStdin();
+        Outcome outcome = await child.WaitAsync();
+        Assert.Contains("from the shell\n", outcome.Stdout, StringComparison.Ordinal);
+        Assert.Equal(5, outcome.Status);
+    }
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_command_has_a_network_and_a_resolver(bool asUser)
+    {
+        string said = (await RunAsync(asUser, "sh", "-c",
+            "cat /etc/resolv.conf; ip -4 -o address show; ip -6 -o address show; ip route; ip -6 route show default")).Succeeded();
+        Assert.Contains("nameserver 10.0.2.3", said, StringComparison.Ordinal);
+        Assert.Contains("inet 127.0.0.1/8", said, StringComparison.Ordinal);
+        Assert.Contains("inet 10.0.2.100/24", said, StringComparison.Ordinal);
+        Assert.Contains("inet6 fd00::", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("tentative", said, StringComparison.Ordinal);
+        Assert.Contains("default via 10.0.2.2", said, StringComparison.Ordinal);
+    }
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_command_reaches_a_server_of_the_host(bool asUser)
+    {
+        await using var server = new TcpServer(OwnNetwork.Instance, IPAddress.Loopback, async socket =>
+        {
+            await socket.SendAsync("hello from the host\n"u8.ToArray());
+            socket.Shutdown(SocketShutdown.Send);
+        });
+        Outcome outcome = await RunAsync(asUser, "bash", "-c", $"cat </dev/tcp/10.0.2.2/{server.Port}");
+        Assert.Equal("hello from the host\n", outcome.Succeeded());
+    }
+
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task The_command_s_machine_is_as_it_was()
+    {
+        string resolvConf = await File.ReadAllTextAsync("/etc/resolv.conf");
+        Assert.Equal(Directory.GetCurrentDirectory() + "\n", (await RunAsync(false, "pwd")).Succeeded());
+        Assert.Equal(resolvConf, await File.ReadAllTextAsync("/etc/resolv.conf"));
+    }
+
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Options_before_the_command_are_ours()
+    {
+        string said = (await ChildProcess.RunAsync(Machine.Binary, "run", "--mtu=4000", "--cidr=10.11.0.0/16", "--",
+            "ip", "address")).Succeeded();
+        Assert.Contains("mtu 4000", said, StringComparison.Ordinal);
+        Assert.Contains("inet 10.11.0.100/16", said, StringComparison.Ordinal);
+    }
+
+    private static ChildProcess Start(bool asUser, params string[] command) =>
+        ChildProcess.Start([.. asUser ? Machine.AsUser : [], Machine.Binary, "run", "--", .. command], givesStdin: true);
+
+    private static Task<Outcome> RunAsync(bool asUser, params string[] command) =>
+        ChildProcess.RunAsync([.. asUser ? Machine.AsUser : [], Machine.Binary, "run", "--", .. command]);
+}

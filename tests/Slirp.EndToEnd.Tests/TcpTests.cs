@@ -1,0 +1,177 @@
+using System.Net;
+using System.Net.Sockets;
+using Slirp.EndToEnd.Tests.Harness;
+using Xunit;
+
+namespace Slirp.EndToEnd.Tests;
+
+public class TcpTests
+{
+    private const AddressFamily V4 = AddressFamily.InterNetwork, V6 = AddressFamily.InterNetworkV6;
+
+    public static TheoryData<AddressFamily, int> Networks => new()
+    {
+        { V4, 1500 },
+        { V6, 1500 },
+        { V4, 65520 },
+        { V6, 65520 },
+    };
+
+    /// <summary>One network carries all sizes, so that a flow that went wrong also shows in the next.</summary>
+    [EndToEndTheory]
+    [MemberData(nameof(Networks))]
+    public Task Carries_every_octet_both_ways(AddressFamily family, int mtu) =>
+        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu, Capture = false }, async network =>
+        {
+            foreach (long length in new long[] { 0, 1, 1460, 1461, 65_536, 1_000_003, 32 << 20 })
+                await Transfer.OneAfterTheOtherAsync(network, family, length);
+            await Transfer.BothAtOnceAsync(network, family, 8 << 20);
+        });
+
+    [EndToEndTheory]
+    [InlineData(576)]
+    [InlineData(1280)]
+    [InlineData(9000)]
+    [InlineData(65521)]
+    public Task Carries_every_octet_at_any_mtu(int mtu) =>
+        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu, Ipv6 = mtu >= 1280 },
+            network => Transfer.BothAtOnceAsync(network, V4, 2 << 20));
+
+    [EndToEndTheory]
+    [InlineData(V4)]
+    [InlineData(V6)]
+    public Task Carries_many_connections_at_once(AddressFamily family) =>
+        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        {
+            var transfers = new List<Task>();
+            for (int count = 0; count < 64; count++)
+                transfers.Add(Transfer.BothAtOnceAsync(network, family, 100_000));
+            await Task.WhenAll(transfers);
+        });
+
+    [EndToEndTheory]
+    [InlineData(V4)]
+    [InlineData(V6)]
+    public Task Host_may_close_its_half_first(AddressFamily family) =>
+        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        {
+            (long Length, string Hash) arrived = default;
+            await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
+            {
+                socket.Shutdown(SocketShutdown.Send);
+                arrived = await Payload.ReceiveAsync(socket);
+            });
+            using Socket guest = await network.ConnectAsync(family, server.Port);
+            Assert.Equal(0, (await Payload.ReceiveAsync(guest)).Length);
+            string sent = await Payload.SendAsync(guest, 5, 500_000);
+            guest.Shutdown(SocketShutdown.Send);
+            await server.FinishedAsync();
+            Assert.Equal((500_000, sent), arrived);
+        });
+
+    [EndToEndTheory]
+    [MemberData(nameof(Networks))]
+    public Task Refusal_is_refusal(AddressFamily family, int mtu) =>
+        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu }, async network =>
+        {
+            // Bound and not listening: the port is nobody else's, and refuses.
+            using Socket bound = network.Host.CreateSocket(family, SocketType.Stream, ProtocolType.Tcp);
+            bound.Bind(new IPEndPoint(GuestNetwork.Loopback(family), 0));
+            int port = ((IPEndPoint)bound.LocalEndPoint!).Port;
+            SocketException refused =
+                await Assert.ThrowsAsync<SocketException>(() => network.ConnectAsync(family, port));
+            Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
+        });
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(V4)]
+    [InlineData(V6)]
+    public Task Reset_by_the_guest_is_a_reset_at_the_host(AddressFamily family) =>
+        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        {
+            var seen = new TaskCompletionSource<SocketError>();
+            await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
+            {
+                await socket.SendAsync(new byte[1]);
+                seen.SetResult(await ErrorOfReceivingAsync(socket));
+            });
+            using (Socket guest = await network.ConnectAsync(family, server.Port))
+            {
+                await guest.ReceiveAsync(new byte[1]).WithinAsync("the first octet");
+                guest.LingerState = new LingerOption(true, 0); // close() sends RST
+            }
+
+            Assert.Equal(SocketError.ConnectionReset, await seen.Task.WithinAsync("the reset"));
+        });
+
+    [EndToEndTheory]
+    [InlineData(V4)]
+    [InlineData(V6)]
+    public Task Reset_by_the_host_is_a_reset_at_the_guest(AddressFamily family) =>
+        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        {
+            await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
+            {
+                await socket.ReceiveAsync(new byte[1]);
+                socket.LingerState = new LingerOption(true, 0);
+            });
+            using Socket guest = await network.ConnectAsync(family, server.Port);
+            await guest.SendAsync(new byte[1]).WithinAsync("send");
+            Assert.Equal(SocketError.ConnectionReset, await ErrorOfReceivingAsync(guest).WithinAsync("the reset"));
+        });
+
+    /// <summary>The receiver reads only after the sender cannot send more: nothing is lost, dropped or stuck.</summary>
+    [EndToEndTheory]
+    [InlineData(V4, 1500)]
+    [InlineData(V6, 65520)]
+    public Task A_receiver_that_waits_loses_nothing(AddressFamily family, int mtu) =>
+        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu }, async network =>
+        {
+            const long Length = 24 << 20; // more than all socket buffers on the way
+            var mayRead = new TaskCompletionSource();
+            (long Length, string Hash) arrived = default;
+            await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
+            {
+                await mayRead.Task;
+                arrived = await Payload.ReceiveAsync(socket);
+            });
+            using Socket guest = await network.ConnectAsync(family, server.Port);
+            var filled = new byte[1 << 16];
+            guest.Blocking = false;
+            long blocked = FillUntilBlocked(guest, filled);
+            mayRead.SetResult();
+            string rest = await Payload.SendAsync(guest, 3, Length);
+            guest.Shutdown(SocketShutdown.Send);
+            await server.FinishedAsync();
+            Assert.Equal(blocked + Length, arrived.Length);
+            Assert.NotEqual(rest, arrived.Hash); // the zeros in front belong to it as well
+        });
+
+    private static long FillUntilBlocked(Socket socket, byte[] chunk)
+    {
+        long total = 0;
+        while (true)
+        {
+            int count = socket.Send(chunk, SocketFlags.None, out SocketError error);
+            if (error == SocketError.WouldBlock) return total;
+            Assert.Equal(SocketError.Success, error);
+            total += count;
+        }
+    }
+
+    private static async Task<SocketError> ErrorOfReceivingAsync(Socket socket)
+    {
+        try
+        {
+            while (await socket.ReceiveAsync(new byte[4096]) > 0)
+            {
+            }
+
+            return SocketError.Success; // a clean end
+        }
+        catch (SocketException exception)
+        {
+            return exception.SocketErrorCode;
+        }
+    }
+}

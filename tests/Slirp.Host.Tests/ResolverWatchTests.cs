@@ -1,0 +1,102 @@
+using Slirp.Wire;
+
+namespace Slirp.Host.Tests;
+
+/// <summary>Every way in which a host changes its resolv.conf, on real files with real inotify.</summary>
+public sealed class ResolverWatchTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("resolver-watch-").FullName;
+
+    private string PathOf(string name) => Path.Combine(_directory, name);
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    private static void Names(ResolverWatch watch, string address)
+    {
+        // The kernel queues events before the call that caused them returns, so nothing is waited for.
+        Assert.True(watch.TryUpdate());
+        Assert.Equal([new IpEndpoint(IpAddress.Parse(address), 53)], watch.Current.Servers);
+        Assert.False(watch.TryUpdate());
+    }
+
+    [Fact]
+    public void Written_in_place()
+    {
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.1\n");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        Assert.Equal(IpAddress.Parse("192.0.2.1"), watch.Current.Servers[0].Address);
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.2\n");
+        Names(watch, "192.0.2.2");
+    }
+
+    [Fact]
+    public void Replaced_by_rename()
+    {
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.1\n");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.WriteAllText(PathOf("new"), "nameserver 192.0.2.3\n");
+        File.Move(PathOf("new"), PathOf("resolv.conf"), overwrite: true);
+        Names(watch, "192.0.2.3");
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.4\n");
+        Names(watch, "192.0.2.4");
+    }
+
+    [Fact]
+    public void Link_turned_and_the_file_behind_it_replaced()
+    {
+        Directory.CreateDirectory(PathOf("a"));
+        Directory.CreateDirectory(PathOf("b"));
+        File.WriteAllText(PathOf("a/conf"), "nameserver 192.0.2.1\n");
+        File.WriteAllText(PathOf("b/conf"), "nameserver 192.0.2.5\n");
+        File.CreateSymbolicLink(PathOf("resolv.conf"), "a/conf");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.CreateSymbolicLink(PathOf("next"), "b/conf");
+        File.Move(PathOf("next"), PathOf("resolv.conf"), overwrite: true);
+        Names(watch, "192.0.2.5");
+        File.WriteAllText(PathOf("b/new"), "nameserver 192.0.2.6\n");
+        File.Move(PathOf("b/new"), PathOf("b/conf"), overwrite: true);
+        Names(watch, "192.0.2.6");
+    }
+
+    [Fact]
+    public void Missing_at_first_and_its_directory_too()
+    {
+        File.CreateSymbolicLink(PathOf("resolv.conf"), "later/conf");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        Assert.Empty(watch.Current.Servers);
+        Directory.CreateDirectory(PathOf("later"));
+        _ = watch.TryUpdate(); // the directory is there, the file not yet
+        File.WriteAllText(PathOf("later/conf"), "nameserver 2001:db8::53\n");
+        Names(watch, "2001:db8::53");
+    }
+
+    [Fact]
+    public void Deleted_means_no_resolvers()
+    {
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.1\n");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.Delete(PathOf("resolv.conf"));
+        Assert.True(watch.TryUpdate());
+        Assert.Empty(watch.Current.Servers);
+    }
+
+    [Fact]
+    public void A_directory_or_a_link_loop_in_its_place_reads_as_empty()
+    {
+        Directory.CreateDirectory(PathOf("resolv.conf"));
+        using var directory = new ResolverWatch(PathOf("resolv.conf"));
+        Assert.Empty(directory.Current.Servers);
+        File.CreateSymbolicLink(PathOf("loop"), "loop");
+        using var loop = new ResolverWatch(PathOf("loop"));
+        Assert.Empty(loop.Current.Servers);
+    }
+
+    [Fact]
+    public void Other_files_in_the_directory_do_not_concern_it()
+    {
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.1\n");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.WriteAllText(PathOf("hosts"), "nameserver 192.0.2.9\n");
+        Assert.False(watch.TryUpdate());
+    }
+}
