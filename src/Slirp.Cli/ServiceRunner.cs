@@ -20,6 +20,7 @@ internal static class ServiceRunner
             Plan = plan,
             Offloads = GuestNetwork.OffloadsOf(tap),
             Resolvers = resolver.Current,
+            Warn = log.Warning,
         });
         supervision = supervision with { ExitFd = lifecycle.ExitFd, Log = log.Info };
         using var supervisor = new Supervisor(worker, resolver, supervision);

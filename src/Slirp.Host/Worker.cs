@@ -58,14 +58,15 @@ public sealed class Worker : IDisposable
 
     private OwnedFrame? _next; // the slot the next frame is read into
     private bool _tapReadable = true;
-    private bool _stopping;
+    private bool _stopping, _toldPingForbidden;
+    private readonly Action<string> _warn;
 
     /// <param name="tap">The queue; borrowed, and to stay open until <see cref="Run"/> has returned.</param>
     /// <param name="hasVnetHeader">Whether its frames carry a virtio_net header.</param>
     /// <param name="options">Everything else.</param>
     public Worker(TapFd tap, bool hasVnetHeader, WorkerOptions options)
     {
-        (_tap, _hasVnetHeader) = (tap, hasVnetHeader);
+        (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
         var world = new HostWorld(new HostSockets(_epoll, tap, hasVnetHeader));
@@ -143,6 +144,11 @@ public sealed class Worker : IDisposable
         {
             _icmp.RunReady(now);
             worked = true;
+        }
+        if (_icmp.PingForbidden && !_toldPingForbidden)
+        {
+            _toldPingForbidden = true;
+            _warn("ping: this host forbids ping sockets to this user (sysctl net.ipv4.ping_group_range); pings are answered as prohibited");
         }
         return worked;
     }

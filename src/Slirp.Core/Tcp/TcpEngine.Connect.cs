@@ -13,7 +13,7 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>The shift that makes a 16-bit field reach the largest window: 7 gives 8 MiB in steps of 128 octets.</summary>
     private const byte OurWindowShift = 7;
 
-    // A segment smaller than this is not worth the headers, and larger counts of segments a frame are refused by kernels.
+    // A guest that announces less wants to cost us CPU (CVE-2019-11479); only an MTU of our own can be as small.
     private const int SmallestMss = 64;
     private const int DefaultMss4 = 536, DefaultMss6 = 1220; // RFC 9293 section 3.7.1
 
@@ -120,9 +120,8 @@ public sealed partial class TcpEngine<TWorld>
     private void SetMss(TcpFlow flow, ushort? announced)
     {
         int mss = announced ?? (flow.IsIpv4 ? DefaultMss4 : DefaultMss6);
-        mss = Math.Max(SmallestMss, Math.Min(mss, OurMss(flow.IsIpv4)));
         int options = flow.HasTimestamps ? 12 : 0;
-        flow.Mss = Math.Max(SmallestMss, mss - options);
+        flow.Mss = Math.Min(Math.Max(SmallestMss, mss - options), Math.Max(1, OurMss(flow.IsIpv4) - options));
         flow.MaxPayload = _sender.MaxTcpPayload(flow.IsIpv4, flow.Mss, TcpView.MinHeaderLength + options);
     }
 

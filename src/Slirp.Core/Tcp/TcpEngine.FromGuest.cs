@@ -9,6 +9,12 @@ public sealed partial class TcpEngine<TWorld>
     private void OnSegmentInConnection(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         if (IsOldDuplicate(flow, segment)) return;
+        if (IsRepeatedSyn(flow, segment))
+        {
+            SendSyn(flow, now);
+            Enqueue(flow);
+            return;
+        }
         if (!IsAcceptable(flow, segment))
         {
             OnUnacceptable(flow, segment);
@@ -51,6 +57,11 @@ public sealed partial class TcpEngine<TWorld>
         return true;
     }
 
+    /// <summary>Our SYN-ACK was lost, and the guest asks for it again. That costs none of our own patience.</summary>
+    private static bool IsRepeatedSyn(TcpFlow flow, in GuestSegment segment) =>
+        flow.Guest == GuestTcpState.SynReceived && segment.Sequence == flow.Irs
+        && (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn;
+
     /// <summary>The four cases of RFC 9293 section 3.10.7.4, first check, against the window the guest was told.</summary>
     private static bool IsAcceptable(TcpFlow flow, in GuestSegment segment)
     {
@@ -66,13 +77,6 @@ public sealed partial class TcpEngine<TWorld>
     {
         _counters.Drop(DropReason.TcpOutsideWindow);
         if (segment.Has(TcpFlags.Rst)) return;
-        // Our SYN-ACK was lost: a repeated SYN asks for it again.
-        if (flow.Guest == GuestTcpState.SynReceived && segment.Has(TcpFlags.Syn) && segment.Sequence == flow.Irs)
-        {
-            flow.RetransmitAt = default;
-            Enqueue(flow);
-            return;
-        }
         RequestAck(flow);
     }
 
@@ -281,20 +285,23 @@ public sealed partial class TcpEngine<TWorld>
         flow.RcvCapacity = 0;
     }
 
-    /// <summary>The right edge as it could be told now; never left of what was told (RFC 9293 section 3.8.6.2.2).</summary>
-    private static SequenceNumber NextRcvAdv(TcpFlow flow)
+    /// <summary>The right edge as it could be told now: never left of what was told, and moved only by a segment or half of
+    /// all at a time (silly window avoidance, RFC 9293 section 3.8.6.2.2).</summary>
+    private SequenceNumber NextRcvAdv(TcpFlow flow)
     {
-        int room = Math.Max(0, flow.RcvCapacity - flow.ToHost.Length);
         int unit = 1 << flow.RcvWndShift;
-        room = Math.Min(room, ushort.MaxValue << flow.RcvWndShift) & ~(unit - 1);
-        return SequenceNumber.Later(flow.RcvAdv, flow.RcvNxt + room);
+        int room = Math.Clamp(flow.RcvCapacity - flow.ToHost.Length, 0, ushort.MaxValue << flow.RcvWndShift) & ~(unit - 1);
+        SequenceNumber edge = flow.RcvNxt + room;
+        return edge.Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), OurMss(flow.IsIpv4)) ? edge : flow.RcvAdv;
     }
 
-    /// <summary>Receiver's silly window avoidance: the edge is worth telling once it moved by two segments or half of all.</summary>
+    /// <summary>An edge that can move by two segments or half of all is worth an acknowledgment of its own.</summary>
     private bool IsWindowUpdateDue(TcpFlow flow)
     {
         if (!flow.CanReceiveFromGuest) return false;
-        int gain = NextRcvAdv(flow).Since(flow.RcvAdv);
-        return gain > 0 && gain >= Math.Min(flow.RcvCapacity / 2, 2 * OurMss(flow.IsIpv4));
+        return NextRcvAdv(flow).Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), 2 * OurMss(flow.IsIpv4));
     }
+
+    /// <summary>Half of the largest window this flow can be told: the field may hold less than the capacity.</summary>
+    private static int HalfWindow(TcpFlow flow) => Math.Min(flow.RcvCapacity, ushort.MaxValue << flow.RcvWndShift) / 2;
 }
