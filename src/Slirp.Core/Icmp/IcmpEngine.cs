@@ -43,8 +43,9 @@ public sealed class IcmpEngine<TWorld>(
 
     private protected override DropReason NoSocket => DropReason.PingUnavailable;
 
-    /// <summary>Takes a checked ICMP or ICMPv6 message of any type but neighbour discovery.</summary>
+    /// <summary>Takes an ICMP or ICMPv6 message of any type but neighbour discovery.</summary>
     /// <param name="source">The station it came from.</param>
+    /// <param name="message">From the ICMP header on. ICMPv6 messages have had their checksum verified, ICMP has it here.</param>
     /// <param name="hopLimit">As the guest sent it; one hop is ours.</param>
     /// <param name="ipPacket">The whole packet, for errors to quote.</param>
     public void OnMessage(
@@ -54,6 +55,11 @@ public sealed class IcmpEngine<TWorld>(
         if (!IcmpView.TryParse(message, out IcmpView icmp))
         {
             Counters.Drop(DropReason.BadIcmp);
+            return;
+        }
+        if (from.IsIpv4 && !icmp.HasValidChecksum)
+        {
+            Counters.Drop(DropReason.BadIcmpChecksum);
             return;
         }
         if ((byte)icmp.Type != RequestType(from))
