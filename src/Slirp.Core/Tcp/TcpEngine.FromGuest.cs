@@ -148,7 +148,10 @@ public sealed partial class TcpEngine<TWorld>
             start = flow.RcvNxt;
         }
         if (!flow.CanReceiveFromGuest) return; // behind its FIN: only the acknowledgment is owed
+        bool isBehindHole = start.IsAfter(flow.RcvNxt);
         if (start.IsBefore(end)) Accept(flow, start, segment.Frame, offset, end.Since(start));
+        // A guest without SACK counts duplicates (RFC 5681 section 4.2): one for each segment, not one for the batch.
+        if (isBehindHole && !flow.HasSack) SendAck(flow, now);
         if (flow.Guest != GuestTcpState.Closed && flow.FinSequence == flow.RcvNxt) OnGuestFin(flow, now);
     }
 

@@ -206,4 +206,16 @@ public sealed class OutOfOrderTests : TcpConversation
         Host.Hears(_stream.AsSpan(0, 60_000));
         Guest.TakesAll();
     }
+
+    [Fact]
+    public void A_guest_without_SACK_hears_of_every_segment_behind_a_hole()
+    {
+        // Its fast retransmission counts them (RFC 5681 section 4.2: an immediate duplicate ACK for each).
+        Guest.SynOptions = new TcpOptions { Mss = 1460 };
+        Guest.Connects();
+        for (int i = 1; i <= 4; i++) Guest.Queues(Ack, seq: 1 + i * 1000, data: _stream.AsSpan(i * 1000, 1000));
+        World.Turn();
+        for (int i = 1; i <= 4; i++) Guest.Receives(Ack, ack: 1, length: 0);
+        Guest.ReceivesNothing();
+    }
 }
