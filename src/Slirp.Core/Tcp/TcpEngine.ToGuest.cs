@@ -206,7 +206,13 @@ public sealed partial class TcpEngine<TWorld>
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, options, default, flow.Mss);
     }
 
-    private void SendAck(TcpFlow flow, Instant now) => SendSegment(flow, flow.SndMax, TcpFlags.Ack, default, now);
+    private void SendAck(TcpFlow flow, Instant now)
+    {
+        // Numbered as what is sent next; if the guest's window shrank below that, as the last it takes for acceptable.
+        SequenceNumber sequence = flow.IsSynchronized
+            ? SequenceNumber.Earlier(flow.SndMax, flow.SndUna + (int)flow.SndWnd) : flow.SndMax;
+        SendSegment(flow, sequence, TcpFlags.Ack, default, now);
+    }
 
     /// <summary>Every segment of an open connection: acknowledges all that came and tells the window.</summary>
     private void SendSegment(TcpFlow flow, SequenceNumber sequence, TcpFlags flags, ReadOnlySpan<byte> payload, Instant now)

@@ -158,6 +158,20 @@ public sealed class ToGuestTests : TcpConversation
     }
 
     [Fact]
+    public void Our_acknowledgments_stay_inside_a_window_that_shrank()
+    {
+        Guest.SynOptions = new TcpOptions { Mss = 1000 };
+        Guest.Window = 8000;
+        Guest.Connects();
+        Host.Says(Octets(8000));
+        Guest.Receives(Ack, seq: 1, length: 8000);
+        Guest.Sends(Ack, ack: 1, window: 3000);
+        Guest.Sends(Ack, ack: 1, window: 3000, data: "upload"u8);
+        // A guest takes no acknowledgment from a segment beyond its window (RFC 9293 section 3.10.7.4, first check).
+        Guest.Receives(Ack, seq: 3001, ack: 7, length: 0);
+    }
+
+    [Fact]
     public void Many_small_pieces_arrive_in_order_and_hold_little()
     {
         Guest.Connects();
