@@ -51,7 +51,9 @@ public sealed partial class TcpEngine<TWorld>
     /// <returns>Octets received; 0 at end of file or if there is nothing now; negative if the flow is gone.</returns>
     private int ReceiveFromHost(TcpFlow flow, int room, Instant now)
     {
-        if (_budget.Available < room || !TryGetSpare(out OwnedFrame spare))
+        // Every flow gets a little, however scarce memory is: else the promises of idle flows would silence all the others.
+        room = (int)Math.Min(room, Math.Max(_budget.Available, _parameters.MinReceiveWindow - flow.ToGuest.Length));
+        if (room <= 0 || !TryGetSpare(out OwnedFrame spare))
         {
             // The budget frees up as guests acknowledge; look again when this one does, or at the latest soon.
             flow.PersistAt = Instant.Earlier(flow.PersistAt, now + _parameters.MinRto);

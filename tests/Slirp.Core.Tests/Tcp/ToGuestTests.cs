@@ -214,6 +214,27 @@ public sealed class ToGuestTests : TcpConversation
     }
 
     [Fact]
+    public void When_promises_have_used_up_the_memory_data_still_flows()
+    {
+        Restart(new TcpHarnessOptions { MemoryBudget = 1 << 20 });
+        var guests = new List<ScriptedGuest>();
+        var sockets = new List<FakeSocket>();
+        for (int port = 1; port <= 100; port++)
+        {
+            Guest = AnotherGuest(port);
+            Guest.Connects();
+            guests.Add(Guest);
+            sockets.Add(World.Host.Last);
+        }
+        Assert.Equal(0, World.Budget.Available);
+        byte[] octets = Octets(5000);
+        foreach (FakeSocket socket in sockets) socket.Deliver(octets);
+        World.Turn();
+        Assert.Equal(0, sockets.Sum(s => s.UnreadCount));
+        Assert.Equal(100 * octets.Length, World.Host.TakePackets().Sum(p => p.TcpPayload.Length));
+    }
+
+    [Fact]
     public void A_link_that_is_down_loses_frames_and_nothing_else()
     {
         Guest.Connects();
