@@ -53,7 +53,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         // Every flow gets a little, however scarce memory is: else the promises of idle flows would silence all the others.
         room = (int)Math.Min(room, Math.Max(_budget.Available, _parameters.MinReceiveWindow - flow.ToGuest.Length));
-        if (room <= 0 || !TryGetSpare(out OwnedFrame spare))
+        if (room <= 0 || _pool.IsScarce || !TryGetSpare(out OwnedFrame spare))
         {
             // The budget frees up as guests acknowledge; look again when this one does, or at the latest soon.
             flow.PersistAt = Instant.Earlier(flow.PersistAt, now + _parameters.MinRto);
