@@ -148,7 +148,10 @@ public sealed partial class TcpEngine<TWorld>
             start = flow.RcvNxt;
         }
         if (!flow.CanReceiveFromGuest) return; // behind its FIN: only the acknowledgment is owed
+        bool isBehindHole = start.IsAfter(flow.RcvNxt);
         if (start.IsBefore(end)) Accept(flow, start, segment.Frame, offset, end.Since(start));
+        // A guest without SACK counts duplicates (RFC 5681 section 4.2): one for each segment, not one for the batch.
+        if (isBehindHole && !flow.HasSack) SendAck(flow, now);
         if (flow.Guest != GuestTcpState.Closed && flow.FinSequence == flow.RcvNxt) OnGuestFin(flow, now);
     }
 
@@ -160,20 +163,36 @@ public sealed partial class TcpEngine<TWorld>
             if (!flow.OutOfOrder.TryInsert(_pool, start, frame, offset, length)) _counters.Drop(DropReason.TcpTooManyHoles);
             return;
         }
+        // What came first stays: where octets are held already, the segment only fills the gaps between them.
+        while (flow.OutOfOrder is { IsEmpty: false } held)
+        {
+            int gap = held.First.Since(flow.RcvNxt);
+            if (length < gap) break;
+            if (!TryAppend(flow, frame, offset, gap)) return;
+            int moved = held.TakeInOrder(_pool, flow.RcvNxt, ref flow.ToHost);
+            flow.RcvNxt += moved;
+            Enqueue(flow); // RunReady flushes
+            if (length <= gap + moved) return;
+            offset += gap + moved;
+            length -= gap + moved;
+        }
+        TryAppend(flow, frame, offset, length);
+    }
+
+    /// <summary>Passes on the octets at RCV.NXT: to the socket, and what it does not take behind what waits for it.</summary>
+    /// <returns>False if the flow is gone.</returns>
+    private bool TryAppend(TcpFlow flow, Memory.OwnedFrame frame, int offset, int length)
+    {
         flow.RcvNxt += length;
         flow.RcvSinceResize += length;
         int taken = flow.ToHost.IsEmpty ? SendToHost(flow, _pool.Octets(frame).Slice(offset, length)) : 0;
         if (taken < 0)
         {
             Abort(flow, CloseReason.HostReset);
-            return;
+            return false;
         }
         if (taken < length) flow.ToHost.Keep(_pool, frame, offset + taken, length - taken);
-        if (flow.OutOfOrder is { IsEmpty: false } later)
-        {
-            flow.RcvNxt += later.TakeInOrder(_pool, flow.RcvNxt, ref flow.ToHost);
-            Enqueue(flow); // RunReady flushes
-        }
+        return true;
     }
 
     private void OnGuestFin(TcpFlow flow, Instant now)
