@@ -166,7 +166,7 @@ internal sealed class GuestNetwork : IAsyncDisposable
 
     private async Task<string> ExplainAsync(Exception exception)
     {
-        string kept = _capture is null ? "none" : await _capture.KeepAsync();
+        string kept = _capture is null ? "none" : await _capture.KeepAsync(Guest);
         return $"{exception.Message}\n--- slirpnet said\n{_slirp?.StderrSoFar}{_slirp?.StdoutSoFar}\n--- capture: {kept}";
     }
 }
