@@ -63,7 +63,7 @@ internal sealed class RunService(RunOptions options, Log log)
             Target = command.Process,
             OnSignal = signal => PassOn(command, signal),
         };
-        _ = ServiceRunner.Serve(tap, plan, options.Lifecycle, supervision, log, () =>
+        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, () =>
         {
             try
             {
