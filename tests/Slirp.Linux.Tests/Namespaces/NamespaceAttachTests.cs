@@ -132,7 +132,7 @@ public class NamespaceAttachTests
         for (; attached < 50 || GC.CollectionCount(0) == before; attached++) Attach(holder, "tap0").Dispose();
         Volatile.Write(ref stop, true);
         foreach (Thread thread in threads) thread.Join();
-        Assert.InRange(attached, 50, int.MaxValue);
+        Assert.NotEqual(before, GC.CollectionCount(0));
         Assert.DoesNotContain(ChildStates(), state => state == 'Z');
     }
 
