@@ -1,4 +1,5 @@
 using Slirp.Cli.Options;
+using Slirp.Host.Forwards;
 using Slirp.Linux;
 
 namespace Slirp.Cli;
@@ -29,7 +30,7 @@ internal static class Program
                 _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
             };
         }
-        catch (LinuxException e)
+        catch (Exception e) when (e is LinuxException or ForwardException)
         {
             StandardStreams.Error($"slirpnet: {e.Message}\n");
             return CommandLineReport.Failure;

@@ -1,6 +1,8 @@
 using Slirp.Cli.Options;
 using Slirp.Core.Network;
 using Slirp.Host;
+using Slirp.Host.Control;
+using Slirp.Host.Forwards;
 using Slirp.Linux;
 using Slirp.Linux.Tap;
 
@@ -10,8 +12,10 @@ namespace Slirp.Cli;
 internal static class ServiceRunner
 {
     /// <param name="ready">Called once everything answers.</param>
+    /// <exception cref="ForwardException">A published port cannot be had.</exception>
     public static EndReason Serve(
-        TapDevice tap, NetworkPlan plan, LifecycleOptions lifecycle, SupervisorOptions supervision, Log log, Action ready)
+        TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, SupervisorOptions supervision,
+        Log log, Action ready)
     {
         using var resolver = new ResolverWatch();
         foreach (string warning in resolver.Current.Warnings) log.Warning(warning);
@@ -20,11 +24,18 @@ internal static class ServiceRunner
             Plan = plan,
             Offloads = GuestNetwork.OffloadsOf(tap),
             Resolvers = resolver.Current,
+            Warn = log.Warning,
         });
+        using var forwards = new ForwardTable(worker, plan);
+        PublishedPorts.Bind(forwards, network.Publish, plan, log);
+        using ControlServer? control = lifecycle.ApiSocket is string path
+            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap)).Write)
+            : null;
         supervision = supervision with { ExitFd = lifecycle.ExitFd, Log = log.Info };
         using var supervisor = new Supervisor(worker, resolver, supervision);
         EndReason reason = supervisor.Run(() =>
         {
+            control?.Start();
             ready();
             TellReady(lifecycle);
         });

@@ -24,7 +24,8 @@ namespace Slirp.Core;
 /// </remarks>
 public sealed class GuestIngress<TWorld>(
     FrameSender<TWorld> sender, NetworkPlan plan, IGuestServices services, TcpEngine<TWorld> tcp, UdpEngine<TWorld> udp,
-    IcmpEngine<TWorld> icmp, Reassembler<TWorld> reassembler, FramePool pool, Counters counters) where TWorld : struct, IWorld
+    IcmpEngine<TWorld> icmp, Reassembler<TWorld> reassembler, FramePool pool, Counters counters,
+    UdpForwards<TWorld>? forwards = null) where TWorld : struct, IWorld
 {
     /// <summary>Where in a slot the link puts the Ethernet header; before it the virtio header, zero where the link has none.</summary>
     public const int EthernetOffset = VirtioNetHeader.Length;
@@ -217,6 +218,10 @@ public sealed class GuestIngress<TWorld>(
         }
         var from = new IpEndpoint(head.Source, datagram.SourcePort);
         var to = new IpEndpoint(head.Destination, datagram.DestinationPort);
+        int segmentSize = isTrain ? origin.Virtio.GsoSize : 0;
+        // Before our own servers: somebody outside may appear as the gateway with the port of one of them.
+        if (forwards?.TryCarryAnswer(origin.Source, from, to, datagram.Payload, segmentSize, head.TrafficClass, head.HopLimit, now) == true)
+            return;
         if (IsForServices(to))
         {
             if (services.OnDatagram(new LocalDatagram(origin.Source, from, to), datagram.Payload, now)) return;
@@ -228,7 +233,7 @@ public sealed class GuestIngress<TWorld>(
             }
         }
         udp.OnDatagram(
-            origin.Source, from, to, datagram.Payload, isTrain ? origin.Virtio.GsoSize : 0, head.TrafficClass, head.HopLimit,
+            origin.Source, from, to, datagram.Payload, segmentSize, head.TrafficClass, head.HopLimit,
             head.DontFragment, packet, now);
     }
 

@@ -15,6 +15,9 @@ public sealed record WorkerOptions
     public TcpParameters Tcp { get; init; } = TcpParameters.Default;
     public DatagramLimits Datagrams { get; init; } = new();
 
+    /// <summary>Called on the worker's thread with a sentence for the user, rarely.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
+
     /// <summary>Octets of payload a worker may promise to hold for all its flows together.</summary>
     public long MemoryBudget { get; init; } = 256L << 20;
 }

@@ -147,6 +147,26 @@ public class DnsHostileTests
     }
 
     [Fact]
+    public void Answers_that_the_kernel_hands_over_together_are_taken_apart()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.DescriptorLimit = 1;
+        for (int i = 0; i < 5; i++) scene.Query(DnsMessage.Query(i));
+        FakeSocket socket = scene.Host.Last;
+        var together = new List<byte>();
+        foreach (SentDatagram sent in socket.Datagrams) together.AddRange(Answer(sent.Payload));
+        int one = together.Count / 5;
+        together.RemoveRange(together.Count - one, one); // the last is shorter, and says "no such name"
+        byte[] last = Answer(socket.Datagrams[4].Payload, NxDomain, records: 0);
+        socket.DeliverDatagram(socket.Peer!.Value, [.. together, .. last], segmentSize: one);
+        scene.Pump();
+        List<SentPacket> answers = scene.Host.TakePackets();
+        Assert.Equal([0, 1, 2, 3, 4], answers.ConvertAll(static packet => Id(packet.UdpPayload)));
+        Assert.Equal(NxDomain, Code(answers[4].UdpPayload));
+        Assert.Equal((0, 0L), (scene.Host.OpenCount, scene.Counters.DroppedInAll()));
+    }
+
+    [Fact]
     public void A_second_answer_to_the_same_query_is_not_passed_on()
     {
         using Scene scene = Scene.Quiet();

@@ -21,8 +21,7 @@ public sealed partial class Reassembler<TWorld>
         if (fault < 0 && !piece.Content.IsEmpty && piece.Headers.Length <= Headroom) return true;
         counters.Drop(DropReason.FragmentMalformed);
         if (fault < 0) return false;
-        IpAddress gateway = ip.Source.IsLinkLocal ? plan.GatewayLinkLocal : plan.Gateway6;
-        sender.SendIcmpError(station, gateway, IcmpError.ErroneousField(false, fault), ip.Octets, now);
+        sender.SendIcmpError(station, plan.GatewayFor(ip.Source), IcmpError.ErroneousField(false, fault), ip.Octets, now);
         return false;
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Slirp.Core.Icmp;
 using Slirp.Core.Link;
 using Slirp.Core.Memory;
@@ -227,7 +226,6 @@ public sealed partial class Reassembler<TWorld>(
         int length = context.HeaderLength + context.FirstLength;
         ReadOnlySpan<byte> first = pool.Octets(context.Frame).Slice(Headroom - context.HeaderLength, length);
         IpAddress guest = context.Key.Source;
-        IpAddress gateway = guest.IsIpv4 ? plan.Gateway : guest.IsLinkLocal ? plan.GatewayLinkLocal : plan.Gateway6;
-        sender.SendIcmpError(context.Station, gateway, IcmpError.ReassemblyTimeExceeded(guest.IsIpv4), first, now);
+        sender.SendIcmpError(context.Station, plan.GatewayFor(guest), IcmpError.ReassemblyTimeExceeded(guest.IsIpv4), first, now);
     }
 }

@@ -40,6 +40,9 @@ public sealed class FramePool
     /// <summary>Slots of either size that somebody holds.</summary>
     public int InUse => _large.InUse + _small.InUse;
 
+    /// <summary>Few large slots are left: for frames from the guest, whose acknowledgments are what frees the others.</summary>
+    public bool IsScarce => _large.InUse >= _large.Limit - _large.Limit / 8;
+
     public long OctetsInUse => (long)_large.InUse * LargeSize + (long)_small.InUse * SmallSize;
 
     public bool TryRent(out OwnedFrame frame) => _large.TryRent(0, out frame);
@@ -76,6 +79,9 @@ public sealed class FramePool
         private int _freeCount;
 
         public int InUse { get; private set; }
+
+        /// <summary>The most slots there can be.</summary>
+        public int Limit => _maxSlots;
 
         public bool TryRent(int tag, out OwnedFrame frame)
         {

@@ -2,9 +2,9 @@ namespace Slirp.Core.Memory;
 
 /// <summary>The ledger of what a worker has promised to hold: every octet of every window it advertised, and every octet
 /// it received from a host socket and must keep until the guest acknowledges it.</summary>
-/// <remarks>A promise is made only while the ledger has room, so a segment inside an advertised window is never refused
-/// for want of memory. The pool behind it is twice as large, because payload that is passed on in the slot it came in
-/// fills at least half of that slot.</remarks>
+/// <remarks>Beyond the small minimum that each flow gets, a promise is made only while the ledger has room, so a segment
+/// inside an advertised window is never refused for want of memory. The pool behind it is four times as large, because
+/// payload that is passed on in the slot it came in fills about a quarter of that slot or more.</remarks>
 public sealed class MemoryBudget(long ceiling)
 {
     public long Ceiling => ceiling;

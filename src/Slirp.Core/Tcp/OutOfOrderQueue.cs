@@ -36,6 +36,9 @@ public sealed class OutOfOrderQueue
 
     public bool IsEmpty => _count == 0;
 
+    /// <summary>Where the first octet held belongs; meaningful unless empty.</summary>
+    public SequenceNumber First => _segments[0].Start;
+
     /// <summary>Octets held.</summary>
     public int Length { get; private set; }
 
@@ -66,7 +69,7 @@ public sealed class OutOfOrderQueue
         return true;
     }
 
-    /// <summary>Moves what now follows <paramref name="next"/> into the queue in order.</summary>
+    /// <summary>Moves what begins at <paramref name="next"/> into the queue in order.</summary>
     /// <returns>Octets moved.</returns>
     public int TakeInOrder(FramePool pool, SequenceNumber next, ref PayloadQueue queue)
     {
@@ -74,20 +77,13 @@ public sealed class OutOfOrderQueue
         for (; taken < _count; taken++)
         {
             ref Segment segment = ref _segments[taken];
-            SequenceNumber position = next + moved;
-            if (segment.Start.IsAfter(position)) break;
-            int skip = position.Since(segment.Start); // overtaken by in-order octets meanwhile
-            Length -= segment.Length;
-            if (skip >= segment.Length)
-            {
-                pool.Release(segment.Frame);
-                continue;
-            }
-            queue.Append(segment.Frame, segment.Offset + skip, segment.Length - skip);
-            moved += segment.Length - skip;
+            if (segment.Start != next + moved) break;
+            queue.Append(segment.Frame, segment.Offset, segment.Length);
+            moved += segment.Length;
         }
         Array.Copy(_segments, taken, _segments, 0, _count - taken);
         _count -= taken;
+        Length -= moved;
         if (_count == 0) DropPackSlot(pool);
         return moved;
     }

@@ -219,8 +219,7 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>A SYN may open a new connection over one in TIME-WAIT if it cannot be an old duplicate (RFC 9293 section
     /// 3.6.1, RFC 6191).</summary>
     private static bool IsNewConnection(TcpFlow flow, in GuestSegment segment) =>
-        (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn
-        && flow.ToHost.IsEmpty
+        (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn
         && (segment.Sequence.IsAfter(flow.RcvNxt)
             || segment.Options.HasTimestamps && flow.HasTimestamps && (int)(segment.Options.TimestampValue - flow.TsRecent) > 0);
 
@@ -240,6 +239,8 @@ public sealed partial class TcpEngine<TWorld>
             Close(old, CloseReason.GuestReusedPort);
             isNew = true;
         }
+        // The guest may be silent or gone: whoever has waited longest for it makes room.
+        if (_unanswered.Count >= _parameters.MaxHalfOpen) Close(_unanswered.Oldest!, CloseReason.EvictedHalfOpen);
         if (!isNew || !_flows.TryAdd(flow))
         {
             _counters.Drop(DropReason.TcpFlowLimit);
@@ -249,6 +250,7 @@ public sealed partial class TcpEngine<TWorld>
         _counters.TcpFlowsOpened++;
         flow.LastHeard = now;
         flow.Enter(GuestTcpState.SynSent);
+        _unanswered.Add(flow);
         if (!_world.Adopt(accepted, flow.Target).IsOk)
         {
             Close(flow, CloseReason.HostFailed);
@@ -283,6 +285,7 @@ public sealed partial class TcpEngine<TWorld>
             _counters.Drop(DropReason.BadTcpFlags);
             return;
         }
+        _unanswered.Remove(flow);
         AcceptSyn(flow, segment, now);
         flow.RcvAdv = flow.RcvNxt + Math.Min(flow.RcvCapacity, ushort.MaxValue); // what our SYN said
         OnSynAcknowledged(flow, segment, now);

@@ -47,6 +47,26 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.Guest != GuestTcpState.Closed) Enqueue(flow);
     }
 
+    /// <summary>The connection with the guest is over. What it left for the host is not: while the socket has still to take
+    /// some of it, neither a reset nor a new connection on the port may undo it. A SYN comes again.</summary>
+    private void OnSegmentAfterTheEnd(TcpFlow flow, MacAddress source, in GuestSegment segment, Instant now)
+    {
+        if (!flow.ToHost.IsEmpty && (flow.Guest == GuestTcpState.LastAck || segment.Has(TcpFlags.Rst | TcpFlags.Syn)))
+        {
+            _counters.Drop(DropReason.TcpNoFlow);
+            return;
+        }
+        if (IsNewConnection(flow, segment))
+        {
+            Close(flow, CloseReason.GuestReusedPort);
+            OnSegmentWithoutFlow(source, flow.Key, segment, now);
+            return;
+        }
+        // A repeated FIN starts the wait over (RFC 9293 section 3.10.7.4, eighth check).
+        if (segment.Has(TcpFlags.Fin) && segment.Sequence + segment.Length == flow.RcvNxt) flow.LifeAt = now + _parameters.TimeWait;
+        OnSegmentInConnection(flow, segment, now);
+    }
+
     /// <summary>PAWS (RFC 7323 section 5.3): an old timestamp is an old segment. Answered, in case the guest lost our ACK.</summary>
     private bool IsOldDuplicate(TcpFlow flow, in GuestSegment segment)
     {
@@ -148,7 +168,10 @@ public sealed partial class TcpEngine<TWorld>
             start = flow.RcvNxt;
         }
         if (!flow.CanReceiveFromGuest) return; // behind its FIN: only the acknowledgment is owed
+        bool isBehindHole = start.IsAfter(flow.RcvNxt);
         if (start.IsBefore(end)) Accept(flow, start, segment.Frame, offset, end.Since(start));
+        // A guest without SACK counts duplicates (RFC 5681 section 4.2): one for each segment, not one for the batch.
+        if (isBehindHole && !flow.HasSack) SendAck(flow, now);
         if (flow.Guest != GuestTcpState.Closed && flow.FinSequence == flow.RcvNxt) OnGuestFin(flow, now);
     }
 
@@ -160,20 +183,36 @@ public sealed partial class TcpEngine<TWorld>
             if (!flow.OutOfOrder.TryInsert(_pool, start, frame, offset, length)) _counters.Drop(DropReason.TcpTooManyHoles);
             return;
         }
+        // What came first stays: where octets are held already, the segment only fills the gaps between them.
+        while (flow.OutOfOrder is { IsEmpty: false } held)
+        {
+            int gap = held.First.Since(flow.RcvNxt);
+            if (length < gap) break;
+            if (!TryAppend(flow, frame, offset, gap)) return;
+            int moved = held.TakeInOrder(_pool, flow.RcvNxt, ref flow.ToHost);
+            flow.RcvNxt += moved;
+            Enqueue(flow); // RunReady flushes
+            if (length <= gap + moved) return;
+            offset += gap + moved;
+            length -= gap + moved;
+        }
+        TryAppend(flow, frame, offset, length);
+    }
+
+    /// <summary>Passes on the octets at RCV.NXT: to the socket, and what it does not take behind what waits for it.</summary>
+    /// <returns>False if the flow is gone.</returns>
+    private bool TryAppend(TcpFlow flow, Memory.OwnedFrame frame, int offset, int length)
+    {
         flow.RcvNxt += length;
         flow.RcvSinceResize += length;
         int taken = flow.ToHost.IsEmpty ? SendToHost(flow, _pool.Octets(frame).Slice(offset, length)) : 0;
         if (taken < 0)
         {
             Abort(flow, CloseReason.HostReset);
-            return;
+            return false;
         }
         if (taken < length) flow.ToHost.Keep(_pool, frame, offset + taken, length - taken);
-        if (flow.OutOfOrder is { IsEmpty: false } later)
-        {
-            flow.RcvNxt += later.TakeInOrder(_pool, flow.RcvNxt, ref flow.ToHost);
-            Enqueue(flow); // RunReady flushes
-        }
+        return true;
     }
 
     private void OnGuestFin(TcpFlow flow, Instant now)
@@ -285,20 +324,23 @@ public sealed partial class TcpEngine<TWorld>
         flow.RcvCapacity = 0;
     }
 
-    /// <summary>The right edge as it could be told now; never left of what was told (RFC 9293 section 3.8.6.2.2).</summary>
-    private static SequenceNumber NextRcvAdv(TcpFlow flow)
+    /// <summary>The right edge as it could be told now: never left of what was told, and moved only by a segment or half of
+    /// all at a time (silly window avoidance, RFC 9293 section 3.8.6.2.2).</summary>
+    private SequenceNumber NextRcvAdv(TcpFlow flow)
     {
-        int room = Math.Max(0, flow.RcvCapacity - flow.ToHost.Length);
         int unit = 1 << flow.RcvWndShift;
-        room = Math.Min(room, ushort.MaxValue << flow.RcvWndShift) & ~(unit - 1);
-        return SequenceNumber.Later(flow.RcvAdv, flow.RcvNxt + room);
+        int room = Math.Clamp(flow.RcvCapacity - flow.ToHost.Length, 0, ushort.MaxValue << flow.RcvWndShift) & ~(unit - 1);
+        SequenceNumber edge = flow.RcvNxt + room;
+        return edge.Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), OurMss(flow.IsIpv4)) ? edge : flow.RcvAdv;
     }
 
-    /// <summary>Receiver's silly window avoidance: the edge is worth telling once it moved by two segments or half of all.</summary>
+    /// <summary>An edge that can move by two segments or half of all is worth an acknowledgment of its own.</summary>
     private bool IsWindowUpdateDue(TcpFlow flow)
     {
         if (!flow.CanReceiveFromGuest) return false;
-        int gain = NextRcvAdv(flow).Since(flow.RcvAdv);
-        return gain > 0 && gain >= Math.Min(flow.RcvCapacity / 2, 2 * OurMss(flow.IsIpv4));
+        return NextRcvAdv(flow).Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), 2 * OurMss(flow.IsIpv4));
     }
+
+    /// <summary>Half of the largest window this flow can be told: the field may hold less than the capacity.</summary>
+    private static int HalfWindow(TcpFlow flow) => Math.Min(flow.RcvCapacity, ushort.MaxValue << flow.RcvWndShift) / 2;
 }

@@ -51,7 +51,9 @@ public sealed partial class TcpEngine<TWorld>
     /// <returns>Octets received; 0 at end of file or if there is nothing now; negative if the flow is gone.</returns>
     private int ReceiveFromHost(TcpFlow flow, int room, Instant now)
     {
-        if (_budget.Available < room || !TryGetSpare(out OwnedFrame spare))
+        // Every flow gets a little, however scarce memory is: else the promises of idle flows would silence all the others.
+        room = (int)Math.Min(room, Math.Max(_budget.Available, _parameters.MinReceiveWindow - flow.ToGuest.Length));
+        if (room <= 0 || _pool.IsScarce || !TryGetSpare(out OwnedFrame spare))
         {
             // The budget frees up as guests acknowledge; look again when this one does, or at the latest soon.
             flow.PersistAt = Instant.Earlier(flow.PersistAt, now + _parameters.MinRto);
@@ -206,7 +208,13 @@ public sealed partial class TcpEngine<TWorld>
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, options, default, flow.Mss);
     }
 
-    private void SendAck(TcpFlow flow, Instant now) => SendSegment(flow, flow.SndMax, TcpFlags.Ack, default, now);
+    private void SendAck(TcpFlow flow, Instant now)
+    {
+        // Numbered as what is sent next; if the guest's window shrank below that, as the last it takes for acceptable.
+        SequenceNumber sequence = flow.IsSynchronized
+            ? SequenceNumber.Earlier(flow.SndMax, flow.SndUna + (int)flow.SndWnd) : flow.SndMax;
+        SendSegment(flow, sequence, TcpFlags.Ack, default, now);
+    }
 
     /// <summary>Every segment of an open connection: acknowledges all that came and tells the window.</summary>
     private void SendSegment(TcpFlow flow, SequenceNumber sequence, TcpFlags flags, ReadOnlySpan<byte> payload, Instant now)

@@ -17,7 +17,7 @@ public sealed record TcpParameters
     /// <summary>The most of one flow that waits for the host socket to take it, in octets: the window we offer.</summary>
     public int MaxReceiveWindow { get; init; } = 4 << 20;
 
-    /// <summary>The window every flow gets, however scarce memory is.</summary>
+    /// <summary>The window every flow gets, and what may be under way to its guest, however scarce memory is.</summary>
     public int MinReceiveWindow { get; init; } = 16 << 10;
 
     /// <summary>Octets sent to the guest and not yet acknowledged, at most.</summary>

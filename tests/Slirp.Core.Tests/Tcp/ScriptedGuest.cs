@@ -117,6 +117,16 @@ public sealed class ScriptedGuest(TcpHarness world, IpEndpoint local, IpEndpoint
         return octets.ToArray();
     }
 
+    /// <summary>Takes note of the frames that came for this guest and leaves them for others to look at.</summary>
+    public void TakesOwn()
+    {
+        foreach (byte[] frame in world.Host.Frames)
+        {
+            SentPacket packet = SentPacket.Parse(frame);
+            if (packet.Destination == local) Note(packet);
+        }
+    }
+
     /// <summary>Three segments later both ends may send.</summary>
     public void Connects()
     {

@@ -15,10 +15,21 @@ public class ScapyTests
 
     private static readonly Dictionary<string, Reader> Readers = new()
     {
-        ["arp"] = ReadArp, ["ipv4"] = ReadIpv4, ["ipv6"] = ReadIpv6, ["extensions"] = ReadExtensions, ["tcp"] = ReadTcp, ["udp"] = ReadUdp,
-        ["icmp"] = ReadIcmp, ["icmpv6"] = ReadIcmpv6, ["solicitation"] = ReadSolicitation, ["advertisement"] = ReadAdvertisement,
-        ["routerSolicitation"] = ReadRouterSolicitation, ["routerAdvertisement"] = ReadRouterAdvertisement, ["dhcp"] = ReadDhcp,
-        ["dhcpv6"] = ReadDhcpv6, ["dns"] = ReadDns,
+        ["arp"] = ReadArp,
+        ["ipv4"] = ReadIpv4,
+        ["ipv6"] = ReadIpv6,
+        ["extensions"] = ReadExtensions,
+        ["tcp"] = ReadTcp,
+        ["udp"] = ReadUdp,
+        ["icmp"] = ReadIcmp,
+        ["icmpv6"] = ReadIcmpv6,
+        ["solicitation"] = ReadSolicitation,
+        ["advertisement"] = ReadAdvertisement,
+        ["routerSolicitation"] = ReadRouterSolicitation,
+        ["routerAdvertisement"] = ReadRouterAdvertisement,
+        ["dhcp"] = ReadDhcp,
+        ["dhcpv6"] = ReadDhcpv6,
+        ["dns"] = ReadDns,
     };
 
     [JudgeFact("python3-scapy", Package)]
@@ -105,14 +116,22 @@ public class ScapyTests
             Assert.True(ip.HasValidChecksum);
             return new Packet
             {
-                EtherType = EtherType.Ipv4, Network = ethernet.Payload, L4 = ip.Payload, Source = ip.Source, Destination = ip.Destination,
+                EtherType = EtherType.Ipv4,
+                Network = ethernet.Payload,
+                L4 = ip.Payload,
+                Source = ip.Source,
+                Destination = ip.Destination,
             };
         }
         if (ethernet.EtherType != EtherType.Ipv6) return new Packet { EtherType = ethernet.EtherType, Network = ethernet.Payload };
         Assert.True(Ipv6View.TryParse(ethernet.Payload, out Ipv6View ip6));
         return new Packet
         {
-            EtherType = EtherType.Ipv6, Network = ethernet.Payload, L4 = ip6.Payload, Source = ip6.Source, Destination = ip6.Destination,
+            EtherType = EtherType.Ipv6,
+            Network = ethernet.Payload,
+            L4 = ip6.Payload,
+            Source = ip6.Source,
+            Destination = ip6.Destination,
         };
     }
 
@@ -121,7 +140,10 @@ public class ScapyTests
         Assert.True(ArpView.TryParse(packet.Network, out ArpView arp));
         return new Fields
         {
-            ["op"] = (int)arp.Operation, ["hwsrc"] = arp.SenderMac, ["psrc"] = arp.SenderAddress, ["hwdst"] = arp.TargetMac,
+            ["op"] = (int)arp.Operation,
+            ["hwsrc"] = arp.SenderMac,
+            ["psrc"] = arp.SenderAddress,
+            ["hwdst"] = arp.TargetMac,
             ["pdst"] = arp.TargetAddress,
         };
     }
@@ -131,9 +153,17 @@ public class ScapyTests
         Assert.True(Ipv4View.TryParse(packet.Network, out Ipv4View ip));
         return new Fields
         {
-            ["src"] = ip.Source, ["dst"] = ip.Destination, ["proto"] = (int)ip.Protocol, ["ttl"] = ip.TimeToLive, ["tos"] = ip.Tos,
-            ["id"] = ip.Identification, ["frag"] = ip.FragmentOffset, ["df"] = ip.DontFragment, ["mf"] = ip.MoreFragments,
-            ["options"] = Hex.Text(ip.Options), ["payload"] = Hex.Text(ip.Payload),
+            ["src"] = ip.Source,
+            ["dst"] = ip.Destination,
+            ["proto"] = (int)ip.Protocol,
+            ["ttl"] = ip.TimeToLive,
+            ["tos"] = ip.Tos,
+            ["id"] = ip.Identification,
+            ["frag"] = ip.FragmentOffset,
+            ["df"] = ip.DontFragment,
+            ["mf"] = ip.MoreFragments,
+            ["options"] = Hex.Text(ip.Options),
+            ["payload"] = Hex.Text(ip.Payload),
         };
     }
 
@@ -142,8 +172,13 @@ public class ScapyTests
         Assert.True(Ipv6View.TryParse(packet.Network, out Ipv6View ip));
         return new Fields
         {
-            ["src"] = ip.Source, ["dst"] = ip.Destination, ["nh"] = (int)ip.NextHeader, ["hlim"] = ip.HopLimit, ["tc"] = ip.TrafficClass,
-            ["fl"] = ip.FlowLabel, ["payload"] = Hex.Text(ip.Payload),
+            ["src"] = ip.Source,
+            ["dst"] = ip.Destination,
+            ["nh"] = (int)ip.NextHeader,
+            ["hlim"] = ip.HopLimit,
+            ["tc"] = ip.TrafficClass,
+            ["fl"] = ip.FlowLabel,
+            ["payload"] = Hex.Text(ip.Payload),
         };
     }
 
@@ -153,8 +188,12 @@ public class ScapyTests
         Assert.True(Ipv6Extensions.TryWalk(ip, out Ipv6UpperLayer upper));
         return new Fields
         {
-            ["upper"] = (int)upper.UpperProtocol, ["upperAt"] = upper.UpperOffset, ["id"] = upper.FragmentIdentification,
-            ["fragment"] = upper.FragmentOffset, ["more"] = upper.MoreFragments, ["fragmentAt"] = upper.FragmentHeaderOffset,
+            ["upper"] = (int)upper.UpperProtocol,
+            ["upperAt"] = upper.UpperOffset,
+            ["id"] = upper.FragmentIdentification,
+            ["fragment"] = upper.FragmentOffset,
+            ["more"] = upper.MoreFragments,
+            ["fragmentAt"] = upper.FragmentHeaderOffset,
         };
     }
 
@@ -168,9 +207,17 @@ public class ScapyTests
         for (int i = 0; i < options.Sack.Count; i++) edges.AddRange([options.Sack[i].Left, options.Sack[i].Right]);
         return new Fields
         {
-            ["sport"] = tcp.SourcePort, ["dport"] = tcp.DestinationPort, ["seq"] = tcp.Sequence, ["ack"] = tcp.Acknowledgment,
-            ["flags"] = (int)tcp.Flags, ["window"] = tcp.Window, ["urgptr"] = tcp.UrgentPointer, ["payload"] = Hex.Text(tcp.Payload),
-            ["mss"] = options.Mss, ["scale"] = options.WindowScale, ["sackok"] = options.SackPermitted ? true : null,
+            ["sport"] = tcp.SourcePort,
+            ["dport"] = tcp.DestinationPort,
+            ["seq"] = tcp.Sequence,
+            ["ack"] = tcp.Acknowledgment,
+            ["flags"] = (int)tcp.Flags,
+            ["window"] = tcp.Window,
+            ["urgptr"] = tcp.UrgentPointer,
+            ["payload"] = Hex.Text(tcp.Payload),
+            ["mss"] = options.Mss,
+            ["scale"] = options.WindowScale,
+            ["sackok"] = options.SackPermitted ? true : null,
             ["timestamps"] = options.HasTimestamps ? $"{options.TimestampValue},{options.TimestampEcho}" : null,
             ["sack"] = edges.Count > 0 ? string.Join(',', edges) : null,
         };
@@ -178,7 +225,9 @@ public class ScapyTests
 
     private static Fields ReadUdp(in Packet packet) => new()
     {
-        ["sport"] = packet.Udp.SourcePort, ["dport"] = packet.Udp.DestinationPort, ["payload"] = Hex.Text(packet.Udp.Payload),
+        ["sport"] = packet.Udp.SourcePort,
+        ["dport"] = packet.Udp.DestinationPort,
+        ["payload"] = Hex.Text(packet.Udp.Payload),
     };
 
     private static Fields ReadIcmp(in Packet packet)
@@ -188,8 +237,12 @@ public class ScapyTests
         bool isEcho = icmp.Type == IcmpType.EchoRequest;
         return new Fields
         {
-            ["type"] = (int)icmp.Type, ["code"] = icmp.Code, ["payload"] = Hex.Text(icmp.Body),
-            ["id"] = isEcho ? icmp.Identifier : null, ["seq"] = isEcho ? icmp.Sequence : null, ["mtu"] = isEcho ? null : icmp.NextHopMtu,
+            ["type"] = (int)icmp.Type,
+            ["code"] = icmp.Code,
+            ["payload"] = Hex.Text(icmp.Body),
+            ["id"] = isEcho ? icmp.Identifier : null,
+            ["seq"] = isEcho ? icmp.Sequence : null,
+            ["mtu"] = isEcho ? null : icmp.NextHopMtu,
         };
     }
 
@@ -199,8 +252,12 @@ public class ScapyTests
         bool isEcho = icmp.Type == Icmpv6Type.EchoRequest;
         return new Fields
         {
-            ["type"] = (int)icmp.Type, ["code"] = icmp.Code, ["payload"] = Hex.Text(icmp.Body),
-            ["id"] = isEcho ? icmp.Identifier : null, ["seq"] = isEcho ? icmp.Sequence : null, ["mtu"] = isEcho ? null : icmp.Mtu,
+            ["type"] = (int)icmp.Type,
+            ["code"] = icmp.Code,
+            ["payload"] = Hex.Text(icmp.Body),
+            ["id"] = isEcho ? icmp.Identifier : null,
+            ["seq"] = isEcho ? icmp.Sequence : null,
+            ["mtu"] = isEcho ? null : icmp.Mtu,
         };
     }
 
@@ -215,7 +272,10 @@ public class ScapyTests
         Assert.True(NeighborAdvertisementView.TryParse(packet.Icmpv6, out NeighborAdvertisementView view));
         return new Fields
         {
-            ["target"] = view.Target, ["mac"] = view.TargetLinkLayer, ["R"] = view.IsRouter, ["S"] = view.IsSolicited,
+            ["target"] = view.Target,
+            ["mac"] = view.TargetLinkLayer,
+            ["R"] = view.IsRouter,
+            ["S"] = view.IsSolicited,
             ["O"] = view.IsOverride,
         };
     }
@@ -232,8 +292,12 @@ public class ScapyTests
         RouterAdvertisementFields ra = view.Fields;
         var fields = new Fields
         {
-            ["mac"] = view.SourceLinkLayer, ["chlim"] = ra.CurHopLimit, ["M"] = ra.IsManaged, ["O"] = ra.HasOtherConfiguration,
-            ["routerlifetime"] = ra.RouterLifetimeSeconds, ["reachabletime"] = ra.ReachableTimeMilliseconds,
+            ["mac"] = view.SourceLinkLayer,
+            ["chlim"] = ra.CurHopLimit,
+            ["M"] = ra.IsManaged,
+            ["O"] = ra.HasOtherConfiguration,
+            ["routerlifetime"] = ra.RouterLifetimeSeconds,
+            ["reachabletime"] = ra.ReachableTimeMilliseconds,
             ["retranstimer"] = ra.RetransTimerMilliseconds,
         };
         NdpOptionReader options = view.Options;
@@ -260,9 +324,18 @@ public class ScapyTests
         Assert.Equal("01" + dhcp.Chaddr.ToString().Replace(":", ""), Hex.Text(dhcp.ClientIdentifier));
         return new Fields
         {
-            ["xid"] = dhcp.Xid, ["secs"] = dhcp.Secs, ["ciaddr"] = dhcp.Ciaddr, ["yiaddr"] = dhcp.Yiaddr, ["siaddr"] = dhcp.Siaddr,
-            ["giaddr"] = dhcp.Giaddr, ["mac"] = dhcp.Chaddr, ["type"] = (int)dhcp.MessageType, ["wanted"] = dhcp.RequestedAddress,
-            ["server"] = dhcp.ServerIdentifier, ["codes"] = Hex.Text(dhcp.ParameterRequestList), ["size"] = dhcp.MaxMessageSize,
+            ["xid"] = dhcp.Xid,
+            ["secs"] = dhcp.Secs,
+            ["ciaddr"] = dhcp.Ciaddr,
+            ["yiaddr"] = dhcp.Yiaddr,
+            ["siaddr"] = dhcp.Siaddr,
+            ["giaddr"] = dhcp.Giaddr,
+            ["mac"] = dhcp.Chaddr,
+            ["type"] = (int)dhcp.MessageType,
+            ["wanted"] = dhcp.RequestedAddress,
+            ["server"] = dhcp.ServerIdentifier,
+            ["codes"] = Hex.Text(dhcp.ParameterRequestList),
+            ["size"] = dhcp.MaxMessageSize,
         };
     }
 
@@ -272,7 +345,9 @@ public class ScapyTests
         Assert.Equal(Dhcpv6MessageType.InformationRequest, dhcp.MessageType);
         return new Fields
         {
-            ["xid"] = dhcp.TransactionId, ["duid"] = Hex.Text(dhcp.ClientId), ["dns"] = dhcp.Requests(Dhcpv6OptionCode.DnsServers),
+            ["xid"] = dhcp.TransactionId,
+            ["duid"] = Hex.Text(dhcp.ClientId),
+            ["dns"] = dhcp.Requests(Dhcpv6OptionCode.DnsServers),
             ["domains"] = dhcp.Requests(Dhcpv6OptionCode.DomainList),
         };
     }
@@ -283,7 +358,10 @@ public class ScapyTests
         Assert.True(dns.TryReadQuestion(out DnsQuestion question));
         return new Fields
         {
-            ["id"] = dns.Id, ["rd"] = dns.RecursionDesired, ["name"] = DomainName.ToText(question.Name), ["type"] = question.Type,
+            ["id"] = dns.Id,
+            ["rd"] = dns.RecursionDesired,
+            ["name"] = DomainName.ToText(question.Name),
+            ["type"] = question.Type,
             ["size"] = dns.UdpPayloadSize,
         };
     }

@@ -53,7 +53,12 @@ public class TsharkTests
     {
         var syn = new TcpOptions
         {
-            Mss = 65480, WindowScale = 14, SackPermitted = true, HasTimestamps = true, TimestampValue = 4000000000, TimestampEcho = 7,
+            Mss = 65480,
+            WindowScale = 14,
+            SackPermitted = true,
+            HasTimestamps = true,
+            TimestampValue = 4000000000,
+            TimestampEcho = 7,
         };
         var sack = new SackBlocks();
         for (uint i = 1; i <= 3; i++) sack.Add(new(i * 1000), new(i * 1000 + 500));
