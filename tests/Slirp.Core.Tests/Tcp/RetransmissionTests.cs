@@ -83,6 +83,27 @@ public sealed class RetransmissionTests : TcpConversation
     }
 
     [Fact]
+    public void The_timer_follows_a_round_trip_that_grew_beyond_it()
+    {
+        Begins();
+        // Every first segment is sent again before its acknowledgment comes, and so may not be measured. The backed-off
+        // timeout has to stay (Karn) until it is longer than the round trip and one can.
+        for (int i = 0; i < 6; i++)
+        {
+            LosesSegments(1);
+            World.AdvanceMilliseconds(1500);
+            Guest.TakesAll();
+            Guest.Sends(Ack, ack: 1 + (i + 1) * Mss);
+        }
+        LosesSegments(1);
+        World.AdvanceMilliseconds(1490);
+        Guest.ReceivesNothing();
+        World.AdvanceSeconds(5);
+        SendsSegment(6);
+        Guest.TakesAll();
+    }
+
+    [Fact]
     public void Three_duplicates_send_the_missing_segment_at_once()
     {
         Begins(sack: false);

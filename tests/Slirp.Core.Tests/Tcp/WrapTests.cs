@@ -35,7 +35,7 @@ public sealed class WrapTests : TcpConversation
         byte[] octets = Octets(300_000);
         Host.Socket.Deliver(octets);
         var heard = new List<byte>();
-        for (int i = 0; i < 200 && heard.Count < octets.Length; i++)
+        for (int i = 0; i < 5000 && heard.Count < octets.Length; i++)
         {
             World.Turn();
             if (i % 5 == 0) World.Host.Frames.Clear(); // lost, and recovered by the timer
