@@ -24,26 +24,11 @@ internal sealed class AttachService(AttachOptions options, Log log)
         using ProcessWatch? process = WatchProcess();
         using TapDevice tap = OpenTap(out NetworkPlan plan);
         using NamespacePathWatch? path = WatchPath();
-        using var resolver = new ResolverWatch();
-        using var worker = new Worker(tap.Queue(0), tap.HasVnetHeader, new WorkerOptions
-        {
-            Plan = plan,
-            Offloads = GuestNetwork.OffloadsOf(tap),
-            Resolvers = resolver.Current,
-        });
-        using var supervisor = new Supervisor(worker, resolver, new SupervisorOptions
-        {
-            ExitFd = options.Lifecycle.ExitFd,
-            Target = process,
-            NamespacePath = path,
-            Log = log.Info,
-        });
         StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap)));
-        EndReason reason = supervisor.Run(TellReady);
+        var supervision = new SupervisorOptions { Target = process, NamespacePath = path };
+        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, static () => { });
         log.Info("do_slirp is exiting");
-        if (reason != EndReason.LinkLost) return 0;
-        log.Error($"reading frames from {tap.Name}: {worker.LinkError.Describe()}; the interface was deleted or its namespace is gone");
-        return CommandLineReport.Failure;
+        return reason == EndReason.LinkLost ? CommandLineReport.Failure : 0;
     }
 
     private ProcessWatch? WatchProcess() =>
@@ -103,14 +88,5 @@ internal sealed class AttachService(AttachOptions options, Log log)
     {
         if (!Descriptor.IsOpen(fd)) throw new LinuxException("fcntl(F_GETFD)", $"TAPFD {fd}", Errno.EBADF, "pass a descriptor that is open");
         return new OwnedFd(fd);
-    }
-
-    /// <summary>One octet and then the end: every caller of slirp4netns waits for one or the other. A descriptor that is
-    /// no good is the caller's affair.</summary>
-    private void TellReady()
-    {
-        if (options.Lifecycle.ReadyFd is not int fd) return;
-        _ = Descriptor.Write(new RawFd(fd), "1"u8);
-        if (fd > 2) Descriptor.Close(new RawFd(fd));
     }
 }

@@ -30,7 +30,8 @@ internal static class GuestInterface
         if (network.MacAddress is MacAddress mac) route.SetHardwareAddress(tap, mac.Value);
         tap = route.GetLink(tapName);
         NetworkPlan plan = GuestNetwork.PlanFor(network, new MacAddress(tap.HardwareAddress));
-        route.SetUp(tap, up: true);
+        // As slirp4netns leaves it: multicast goes no further than this interface, so nobody is told that it would.
+        route.SetUpWithoutMulticast(tap);
         route.AddAddress(
             tap, NetAddress.Ipv4(plan.Guest.Value), plan.PrefixLength, NetAddress.Ipv4(plan.SubnetBroadcast.Value));
         route.AddDefaultRoute(tap, NetAddress.Ipv4(plan.Gateway.Value));

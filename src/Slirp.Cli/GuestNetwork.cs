@@ -23,7 +23,7 @@ internal static class GuestNetwork
 
     /// <summary>A locally administered address made from the gateway's: the same at every start, so that a guest that
     /// keeps its neighbour table over a restart finds us at once.</summary>
-    private static MacAddress MacOf(Ipv4Cidr cidr) => new(0x5255_0000_0000 | (cidr.Network.Value + 2));
+    private static MacAddress MacOf(Ipv4Cidr cidr) => new(0x5255_0000_0000ul | (cidr.Network.Value + 2));
 
     public static OffloadCapabilities Wanted(Offload off)
     {

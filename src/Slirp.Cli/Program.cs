@@ -1,4 +1,5 @@
 using Slirp.Cli.Options;
+using Slirp.Host.Forwards;
 using Slirp.Linux;
 
 namespace Slirp.Cli;
@@ -25,10 +26,11 @@ internal static class Program
             return command switch
             {
                 AttachCommand attach => new AttachService(attach.Options, new Log(attach.Options.Lifecycle.LogLevel)).Run(),
+                RunCommand run => new RunService(run.Options, new Log(run.Options.Lifecycle.LogLevel)).Run(),
                 _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
             };
         }
-        catch (LinuxException e)
+        catch (Exception e) when (e is LinuxException or ForwardException)
         {
             StandardStreams.Error($"slirpnet: {e.Message}\n");
             return CommandLineReport.Failure;

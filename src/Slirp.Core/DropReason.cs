@@ -66,6 +66,11 @@ public enum DropReason
     // Policy
     RefusedByGate,
 
+    // Forwards
+    ForwardLoop,
+    GuestStationUnknown,
+    ForwardPortExhausted,
+
     // Toward the guest
     LinkDown,
     LinkBusy,

@@ -111,12 +111,17 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
             TrafficClass = options.TrafficClass == 0 ? null : options.TrafficClass,
             HopLimit = options.HopLimit == 0 ? null : options.HopLimit,
             IsIpv6 = state.IsIpv6,
+            Source = options.LocalAddress.IsAny ? null : ToSocketAddress(new IpEndpoint(options.LocalAddress, 0)),
+            InterfaceIndex = options.InterfaceIndex,
         };
         SysResult sent = state.IsConnected
             ? Socket.SendMessage(fd, payload, controls)
             : Socket.SendMessage(fd, ToSocketAddress(destination), payload, controls);
         return sent.ToIoResult();
     }
+
+    /// <summary>Takes note of a datagram socket that a forward opened: it is registered already, and sent without DF.</summary>
+    public void AdoptDatagrams(HostSocket socket, bool ipv6) => Remember(socket.Value, new DatagramState { IsIpv6 = ipv6 });
 
     public static IoResult ReceiveFrom(HostSocket socket, Span<byte> into, out DatagramInfo info)
     {
@@ -128,7 +133,10 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         }
         info = new DatagramInfo(
             ToEndpoint(message.Source), ToAddress(message.LocalAddress), message.SegmentSize, message.IsTruncated,
-            (byte)Math.Max(0, message.TrafficClass));
+            (byte)Math.Max(0, message.TrafficClass))
+        {
+            InterfaceIndex = message.InterfaceIndex,
+        };
         return received.ToIoResult();
     }
 
@@ -174,10 +182,15 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         if (!ready.IsOk) return Abandon(fd, ready);
         SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
         if (!added.IsOk) return Abandon(fd, added);
-        if (fd.Value >= _datagrams.Length) Array.Resize(ref _datagrams, Math.Max(fd.Value + 1, _datagrams.Length * 2));
-        _datagrams[fd.Value] = new DatagramState { IsIpv6 = ipv6, IsConnected = isConnected };
+        Remember(fd.Value, new DatagramState { IsIpv6 = ipv6, IsConnected = isConnected });
         socket = new HostSocket(fd.Value);
         return IoResult.Ok;
+    }
+
+    private void Remember(int fd, DatagramState state)
+    {
+        if (fd >= _datagrams.Length) Array.Resize(ref _datagrams, Math.Max(fd + 1, _datagrams.Length * 2));
+        _datagrams[fd] = state;
     }
 
     private static IoResult Abandon(SocketFd fd, SysResult why)

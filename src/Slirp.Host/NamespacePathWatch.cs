@@ -1,3 +1,4 @@
+using Slirp.Linux;
 using Slirp.Linux.Events;
 
 namespace Slirp.Host;

@@ -9,6 +9,7 @@ using Slirp.Core.Tcp;
 using Slirp.Core.Timers;
 using Slirp.Core.Udp;
 using Slirp.Core.World;
+using Slirp.Host.Forwards;
 using Slirp.Linux;
 using Slirp.Linux.Events;
 using Slirp.Linux.Tap;
@@ -29,7 +30,7 @@ namespace Slirp.Host;
 /// leaves undone is remembered by its engine, and the loop does not sleep while any engine has work. An exception in the
 /// loop is a bug and ends the process: there is no state worth going on with.</para>
 /// </remarks>
-public sealed class Worker : IDisposable
+public sealed partial class Worker : IDisposable
 {
     /// <summary>Frames taken before acknowledgments are sent: 32 x 64 KiB is about a window; latency rises above it.</summary>
     private const int FrameBatch = 32;
@@ -58,17 +59,19 @@ public sealed class Worker : IDisposable
 
     private OwnedFrame? _next; // the slot the next frame is read into
     private bool _tapReadable = true;
-    private bool _stopping;
+    private bool _stopping, _toldPingForbidden;
+    private readonly Action<string> _warn;
 
     /// <param name="tap">The queue; borrowed, and to stay open until <see cref="Run"/> has returned.</param>
     /// <param name="hasVnetHeader">Whether its frames carry a virtio_net header.</param>
     /// <param name="options">Everything else.</param>
     public Worker(TapFd tap, bool hasVnetHeader, WorkerOptions options)
     {
-        (_tap, _hasVnetHeader) = (tap, hasVnetHeader);
+        (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
-        var world = new HostWorld(new HostSockets(_epoll, tap, hasVnetHeader));
+        var sockets = new HostSockets(_epoll, tap, hasVnetHeader);
+        var world = new HostWorld(sockets);
         var gate = new FlowGate(new HostMap(plan));
         var budget = new MemoryBudget(options.MemoryBudget);
         _pool = new FramePool(options.MemoryBudget * 4);
@@ -76,10 +79,14 @@ public sealed class Worker : IDisposable
         var sender = new FrameSender<HostWorld>(world, options.Offloads, plan.Mtu, plan.OurMac, Counters);
         _services = new GuestServices<HostWorld>(world, sender, plan, _timers, Counters, _pool, options.Resolvers, now);
         _tcp = new TcpEngine<HostWorld>(world, sender, plan, gate, _services, _pool, budget, _timers, Counters, options.Tcp);
-        _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters);
-        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters);
-        _reassembler = new Reassembler<HostWorld>(sender, plan, _pool, _timers, Counters);
-        _ingress = new GuestIngress<HostWorld>(sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters);
+        _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
+        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
+        _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
+        var stations = new GuestStations(_services.Neighbours, sender, plan);
+        var udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
+        Inbound = new InboundForwards(_tcp, udpForwards, sockets, plan, gate, stations, _timers, Counters);
+        _ingress = new GuestIngress<HostWorld>(
+            sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters, udpForwards);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
     }
@@ -104,6 +111,7 @@ public sealed class Worker : IDisposable
     /// <summary>The loop. Returns when told to stop, or when the link is gone.</summary>
     public void Run()
     {
+        _state = LoopState.Running;
         while (!_stopping)
         {
             Instant now = Now();
@@ -112,9 +120,12 @@ public sealed class Worker : IDisposable
             FireTimers(now);
             CollectEvents(mayWait: !worked && !HasWork(), now);
         }
+        Inbound.CloseAll();
         _tcp.CloseAll();
         _udp.CloseAll();
         _icmp.CloseAll();
+        _reassembler.CloseAll();
+        _state = LoopState.Ended;
     }
 
     public void Dispose()
@@ -123,7 +134,7 @@ public sealed class Worker : IDisposable
         _wakeup.Dispose();
     }
 
-    private bool HasWork() => _tapReadable || _tcp.HasWork || _udp.HasWork || _icmp.HasWork;
+    private bool HasWork() => _tapReadable || _tcp.HasWork || _udp.HasWork || _icmp.HasWork || Inbound.HasWork;
 
     private bool RunEngines(Instant now)
     {
@@ -142,6 +153,16 @@ public sealed class Worker : IDisposable
         {
             _icmp.RunReady(now);
             worked = true;
+        }
+        if (Inbound.HasWork)
+        {
+            Inbound.RunReady(now);
+            worked = true;
+        }
+        if (_icmp.PingForbidden && !_toldPingForbidden)
+        {
+            _toldPingForbidden = true;
+            _warn("ping: this host forbids ping sockets to this user (sysctl net.ipv4.ping_group_range); pings are answered as prohibited");
         }
         return worked;
     }
@@ -249,6 +270,12 @@ public sealed class Worker : IDisposable
                 break;
             case EventKind.PingMapping:
                 _icmp.OnHostEvents(target, events, now);
+                break;
+            case EventKind.Forward:
+                Inbound.OnEvent(target, now);
+                break;
+            case EventKind.ForwardUpkeep:
+                Inbound.OnTimer(target, now);
                 break;
             case EventKind.FragmentExpiry:
                 _reassembler.OnTimer(target, now);

@@ -1,3 +1,4 @@
+using Slirp.Core.Ip;
 using Slirp.Core.Network;
 using Slirp.Core.Tcp;
 using Slirp.Core.World;
@@ -12,6 +13,10 @@ public sealed record WorkerOptions
     public required LinkOffloads Offloads { get; init; }
     public required ResolverConfiguration Resolvers { get; init; }
     public TcpParameters Tcp { get; init; } = TcpParameters.Default;
+    public DatagramLimits Datagrams { get; init; } = new();
+
+    /// <summary>Called on the worker's thread with a sentence for the user, rarely.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
 
     /// <summary>Octets of payload a worker may promise to hold for all its flows together.</summary>
     public long MemoryBudget { get; init; } = 256L << 20;

@@ -1,3 +1,20 @@
+// Slirp.Wire: theory of operation
+//
+// Octets to fields and back, and nothing else: no state, no clock, no I/O, no exception for anything a guest can send.
+// Each format is up to three types. A view is a ref struct over a span that the caller owns; its TryParse is the only way
+// to one and checks every length the accessors rely on, so that after it said yes none of them can fail. A fields value is
+// what the header means, in host byte order. A builder writes every octet of what it measures, so a buffer used before
+// leaks nothing, and touches no octet behind it. Messages of many options (DHCP, router advertisements) are built by a ref
+// struct that adds them one by one and leaves out whole what does not fit.
+//
+// Invariants: a view is never longer than its message says (padding is cut where a length field allows it); whatever is
+// walked is walked in time linear in the octets, whatever counts and lengths claim; a length of zero never stops progress.
+// Nothing here allocates, but for texts made for logs.
+//
+// Limits: no jumbograms, no VLAN tags, ARP and DHCP for Ethernet only. Checksums are verified only where the caller asks,
+// since frames from a TAP with offloads carry unfinished ones. Hop limits, addresses and ports are policy, not format.
+//
+// Sources: the RFC named at each type; linux/virtio_net.h. Independent judges in the tests are tshark and scapy.
 using System.Buffers.Binary;
 
 namespace Slirp.Wire;

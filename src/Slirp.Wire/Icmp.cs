@@ -37,7 +37,8 @@ public readonly ref struct IcmpView
 
     private IcmpView(ReadOnlySpan<byte> octets) => _octets = octets;
 
-    /// <returns>False if <paramref name="l4"/> is shorter than the 8 octets every message has. The checksum is not looked at.</returns>
+    /// <returns>False if <paramref name="l4"/> is shorter than the 8 octets every message has. The checksum is
+    /// not looked at.</returns>
     public static bool TryParse(ReadOnlySpan<byte> l4, out IcmpView icmp)
     {
         icmp = default;
@@ -106,7 +107,8 @@ public static class IcmpBuilder
         WriteError(destination, IcmpType.ParameterProblem, 0, (uint)pointer << 24, packet);
 
     /// <summary>Any error: one the kernel reported is passed on with type, code and rest as they were.</summary>
-    public static int WriteError(Span<byte> destination, IcmpType type, byte code, uint restOfHeader, ReadOnlySpan<byte> packet) =>
+    public static int WriteError(
+        Span<byte> destination, IcmpType type, byte code, uint restOfHeader, ReadOnlySpan<byte> packet) =>
         Write(destination, type, code, restOfHeader, packet[..Math.Min(packet.Length, MaxQuotedLength)]);
 
     private static int Write(Span<byte> destination, IcmpType type, byte code, uint restOfHeader, ReadOnlySpan<byte> body)

@@ -122,7 +122,8 @@ public static class Icmpv6Builder
 
     /// <summary>Any error: one the kernel reported is passed on with type, code and rest as they were.</summary>
     public static int WriteError(
-        Span<byte> buffer, IpAddress from, IpAddress to, Icmpv6Type type, byte code, uint restOfHeader, ReadOnlySpan<byte> packet) =>
+        Span<byte> buffer, IpAddress from, IpAddress to, Icmpv6Type type, byte code, uint restOfHeader,
+        ReadOnlySpan<byte> packet) =>
         Write(buffer, from, to, type, code, restOfHeader, packet[..Math.Min(packet.Length, MaxQuotedLength)]);
 
     private static int Write(

@@ -76,13 +76,14 @@ public static class Ipv4Builder
     public static void Write(Span<byte> header, in Ipv4Fields fields)
     {
         header = header[..HeaderLength];
+        int totalLength = HeaderLength + fields.PayloadLength;
         int flagsAndOffset = fields.FragmentOffset / 8 & Ipv4View.Field.OffsetMask;
         if (fields.DontFragment) flagsAndOffset |= Ipv4View.Field.DontFragmentBit;
         if (fields.MoreFragments) flagsAndOffset |= Ipv4View.Field.MoreFragmentsBit;
 
         header[0] = 0x45;
         header[Ipv4View.Field.Tos] = fields.Tos;
-        BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.TotalLength..], (ushort)(HeaderLength + fields.PayloadLength));
+        BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.TotalLength..], (ushort)totalLength);
         BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.Identification..], fields.Identification);
         BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.FlagsAndOffset..], (ushort)flagsAndOffset);
         header[Ipv4View.Field.TimeToLive] = fields.TimeToLive;
@@ -90,6 +91,7 @@ public static class Ipv4Builder
         BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.Checksum..], 0);
         fields.Source.Write(header[Ipv4View.Field.Source..]);
         fields.Destination.Write(header[Ipv4View.Field.Destination..]);
-        BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.Checksum..], InternetChecksum.Finish(InternetChecksum.Sum(header)));
+        ushort checksum = InternetChecksum.Finish(InternetChecksum.Sum(header));
+        BinaryPrimitives.WriteUInt16BigEndian(header[Ipv4View.Field.Checksum..], checksum);
     }
 }

@@ -56,7 +56,8 @@ public readonly ref struct Ipv6View
 /// <param name="FlowLabel">20 bits; what is above them is not written.</param>
 /// <param name="PayloadLength">Octets behind the 40 of the header, extension headers included; at most 65535.</param>
 public record struct Ipv6Fields(
-    IpAddress Source, IpAddress Destination, IpProtocol NextHeader, byte HopLimit, byte TrafficClass, uint FlowLabel, int PayloadLength);
+    IpAddress Source, IpAddress Destination, IpProtocol NextHeader, byte HopLimit, byte TrafficClass, uint FlowLabel,
+    int PayloadLength);
 
 public static class Ipv6Builder
 {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 
 namespace Slirp.Wire;
@@ -17,15 +18,15 @@ public readonly record struct MacAddress(ulong Value)
     /// <param name="octets">At least <see cref="Length"/> octets.</param>
     public static MacAddress Read(ReadOnlySpan<byte> octets)
     {
-        ulong value = 0;
-        for (int i = 0; i < Length; i++) value = value << 8 | octets[i];
-        return new MacAddress(value);
+        ulong high = BinaryPrimitives.ReadUInt32BigEndian(octets);
+        return new MacAddress(high << 16 | BinaryPrimitives.ReadUInt16BigEndian(octets[4..]));
     }
 
     /// <param name="octets">At least <see cref="Length"/> octets.</param>
     public void Write(Span<byte> octets)
     {
-        for (int i = 0; i < Length; i++) octets[i] = (byte)(Value >> (40 - 8 * i));
+        BinaryPrimitives.WriteUInt32BigEndian(octets, (uint)(Value >> 16));
+        BinaryPrimitives.WriteUInt16BigEndian(octets[4..], (ushort)Value);
     }
 
     /// <summary>Six hexadecimal octets of one or two digits, separated by colons.</summary>
@@ -47,5 +48,6 @@ public readonly record struct MacAddress(ulong Value)
     }
 
     public override string ToString() =>
-        $"{Value >> 40 & 0xff:x2}:{Value >> 32 & 0xff:x2}:{Value >> 24 & 0xff:x2}:{Value >> 16 & 0xff:x2}:{Value >> 8 & 0xff:x2}:{Value & 0xff:x2}";
+        $"{Value >> 40 & 255:x2}:{Value >> 32 & 255:x2}:{Value >> 24 & 255:x2}:"
+        + $"{Value >> 16 & 255:x2}:{Value >> 8 & 255:x2}:{Value & 255:x2}";
 }

@@ -61,7 +61,8 @@ public readonly ref struct NeighborAdvertisementView
 public record struct NeighborAdvertisementFields(
     IpAddress Target, bool IsRouter, bool IsSolicited, bool IsOverride, MacAddress? TargetLinkLayer);
 
-/// <summary>Whole ICMPv6 messages, checksum included. Each method returns the message's length, at most <see cref="MaxLength"/>.</summary>
+/// <summary>Whole ICMPv6 messages, checksum included. Each method returns the message's length, at most
+/// <see cref="MaxLength"/>.</summary>
 /// <remarks><c>from</c> and <c>to</c> are the packet's addresses. The packet's hop limit must be 255.</remarks>
 public static class NeighborBuilder
 {
@@ -77,8 +78,8 @@ public static class NeighborBuilder
     {
         int flags = (fields.IsRouter ? NeighborField.RouterBit : 0) | (fields.IsSolicited ? NeighborField.SolicitedBit : 0)
             | (fields.IsOverride ? NeighborField.OverrideBit : 0);
-        return Write(buffer, from, to, Icmpv6Type.NeighborAdvertisement, (byte)flags, fields.Target, NdpOptionType.TargetLinkLayer,
-            fields.TargetLinkLayer);
+        return Write(buffer, from, to, Icmpv6Type.NeighborAdvertisement, (byte)flags, fields.Target,
+            NdpOptionType.TargetLinkLayer, fields.TargetLinkLayer);
     }
 
     internal static int WriteLinkLayer(Span<byte> option, NdpOptionType type, MacAddress mac)

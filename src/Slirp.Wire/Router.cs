@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Slirp.Wire.Dns;
+using Field = Slirp.Wire.RouterAdvertisementView.Field;
 
 namespace Slirp.Wire;
 
@@ -92,7 +93,8 @@ public static class RouterSolicitationBuilder
     }
 }
 
-/// <summary>Writes one router advertisement: fixed fields, then options in the order they are added, then <see cref="Finish"/>.</summary>
+/// <summary>Writes one router advertisement: fixed fields, then options in the order they are added, then
+/// <see cref="Finish"/>.</summary>
 /// <remarks>An option that does not fit the buffer is left out whole and its method answers false. The packet's hop limit
 /// must be 255 and its source link-local.</remarks>
 public ref struct RouterAdvertisementBuilder
@@ -107,15 +109,13 @@ public ref struct RouterAdvertisementBuilder
         _buffer = buffer;
         _length = RouterAdvertisementView.HeaderLength;
         Span<byte> header = buffer[.._length];
-        int flags = (fields.IsManaged ? RouterAdvertisementView.Field.ManagedBit : 0)
-            | (fields.HasOtherConfiguration ? RouterAdvertisementView.Field.OtherBit : 0);
         header.Clear();
         header[IcmpView.Field.Type] = (byte)Icmpv6Type.RouterAdvertisement;
-        header[RouterAdvertisementView.Field.CurHopLimit] = fields.CurHopLimit;
-        header[RouterAdvertisementView.Field.Flags] = (byte)flags;
-        BinaryPrimitives.WriteUInt16BigEndian(header[RouterAdvertisementView.Field.RouterLifetime..], fields.RouterLifetimeSeconds);
-        BinaryPrimitives.WriteUInt32BigEndian(header[RouterAdvertisementView.Field.ReachableTime..], fields.ReachableTimeMilliseconds);
-        BinaryPrimitives.WriteUInt32BigEndian(header[RouterAdvertisementView.Field.RetransTimer..], fields.RetransTimerMilliseconds);
+        header[Field.CurHopLimit] = fields.CurHopLimit;
+        header[Field.Flags] = (byte)((fields.IsManaged ? Field.ManagedBit : 0) | (fields.HasOtherConfiguration ? Field.OtherBit : 0));
+        BinaryPrimitives.WriteUInt16BigEndian(header[Field.RouterLifetime..], fields.RouterLifetimeSeconds);
+        BinaryPrimitives.WriteUInt32BigEndian(header[Field.ReachableTime..], fields.ReachableTimeMilliseconds);
+        BinaryPrimitives.WriteUInt32BigEndian(header[Field.RetransTimer..], fields.RetransTimerMilliseconds);
     }
 
     public bool AddSourceLinkLayer(MacAddress mac)

@@ -70,7 +70,8 @@ public struct SackBlocks : IEquatable<SackBlocks>
     public override readonly string ToString()
     {
         var text = new System.Text.StringBuilder("[");
-        for (int i = 0; i < Count; i++) text.Append(i == 0 ? "" : ", ").Append(_blocks[i].Left).Append('-').Append(_blocks[i].Right);
+        for (int i = 0; i < Count; i++)
+            text.Append(i == 0 ? "" : ", ").Append(_blocks[i].Left).Append('-').Append(_blocks[i].Right);
         return text.Append(']').ToString();
     }
 

@@ -62,7 +62,8 @@ public readonly ref struct TcpView
 }
 
 public record struct TcpFields(
-    ushort SourcePort, ushort DestinationPort, SequenceNumber Sequence, SequenceNumber Acknowledgment, TcpFlags Flags, ushort Window);
+    ushort SourcePort, ushort DestinationPort, SequenceNumber Sequence, SequenceNumber Acknowledgment, TcpFlags Flags,
+    ushort Window);
 
 public static class TcpBuilder
 {
@@ -70,7 +71,8 @@ public static class TcpBuilder
     public const int ChecksumOffset = TcpView.Field.Checksum;
 
     /// <summary>Writes header and options; checksum and urgent pointer are zero.</summary>
-    /// <param name="destination">At least <see cref="MaxHeaderLength"/> octets, or 20 and <see cref="TcpOptions.EncodedLength"/>.</param>
+    /// <param name="destination">At least <see cref="MaxHeaderLength"/> octets, or 20 and
+    /// <see cref="TcpOptions.EncodedLength"/>.</param>
     /// <returns>Length of the header, options included.</returns>
     public static int Write(Span<byte> destination, in TcpFields fields, in TcpOptions options)
     {

@@ -60,7 +60,7 @@ public static class UdpBuilder
     public static void WriteChecksum(Span<byte> header, ushort value) =>
         BinaryPrimitives.WriteUInt16BigEndian(header[ChecksumOffset..], value);
 
-    /// <summary>The finished checksum of a datagram whose field is zero, in the form the field wants: never 0 (RFC 768).</summary>
+    /// <summary>The finished checksum of a datagram whose field is zero, as the field wants it: never 0 (RFC 768).</summary>
     public static ushort ComputeChecksum(ReadOnlySpan<byte> datagram, IpAddress source, IpAddress destination)
     {
         uint pseudoHeader = InternetChecksum.PseudoHeader(source, destination, IpProtocol.Udp, datagram.Length);

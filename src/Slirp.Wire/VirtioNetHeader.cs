@@ -25,7 +25,8 @@ public enum VirtioGsoType : byte
     Ecn = 0x80,
 }
 
-/// <summary>What stands before each frame of a TAP opened with IFF_VNET_HDR (linux/virtio_net.h, struct virtio_net_hdr).</summary>
+/// <summary>What stands before each frame of a TAP opened with IFF_VNET_HDR (struct virtio_net_hdr, linux/virtio_net.h).
+/// </summary>
 /// <remarks>Machine byte order, which for every machine this builds for is little-endian. Not checked against the frame:
 /// whoever uses the offsets compares them with the frame's length first.</remarks>
 /// <param name="HeaderLength">Octets of all headers, Ethernet included; a hint.</param>

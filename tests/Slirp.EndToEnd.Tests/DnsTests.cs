@@ -8,6 +8,7 @@ public class DnsTests
 {
     private const string Forwarder4 = "10.0.2.3", Forwarder6 = "fd00::3";
     private const string DeadResolver = "127.0.0.9"; // nothing listens there
+    private const int LargeStrings = 16; // of 200 octets each: beyond 512, beyond 1232, beyond a frame
 
     public static TheoryData<string> Forwarders => new() { Forwarder4, Forwarder6 };
 
@@ -71,7 +72,40 @@ public class DnsTests
             Assert.Contains("status: SERVFAIL", dig.Stdout, StringComparison.Ordinal);
         });
 
-    private const int LargeStrings = 16; // of 200 octets each: beyond 512, beyond 1232, beyond a frame
+    public static TheoryData<string> Changes => new() { "write", "rename", "symlink" };
+
+    /// <summary>The ways in which programs change resolv.conf: in place, by a new file, by another target.</summary>
+    [EndToEndTheory(SlirpnetOnly = true, Tools = "dnsmasq,dig")]
+    [MemberData(nameof(Changes))]
+    public Task A_change_of_resolv_conf_is_followed(string change) =>
+        WithResolverAsync($"nameserver {DeadResolver}\n", async network =>
+        {
+            string file = network.PathOfHost("/etc/resolv.conf");
+            const string Living = "nameserver 127.0.0.1\n";
+            switch (change)
+            {
+                case "write":
+                    await File.WriteAllTextAsync(file, Living);
+                    break;
+                case "rename":
+                    await File.WriteAllTextAsync(file + ".new", Living);
+                    File.Move(file + ".new", file, overwrite: true);
+                    break;
+                default:
+                    await File.WriteAllTextAsync(network.PathOfHost("/etc/resolv-target.conf"), Living);
+                    File.CreateSymbolicLink(file + ".new", "resolv-target.conf");
+                    File.Move(file + ".new", file, overwrite: true);
+                    break;
+            }
+
+            await AnswersAsync(network).WithinAsync("an answer from the new resolver");
+        });
+
+    // The change is noticed a moment after it was made, so this asks until it is.
+    private static async Task AnswersAsync(GuestNetwork network)
+    {
+        while (await AskAsync(network, Forwarder4, "www.example.test", "A") != "192.0.2.7\n") await Task.Delay(20);
+    }
 
     private static async Task<string> AskAsync(GuestNetwork network, string forwarder, string name, string type,
         string transport = "+notcp") =>

@@ -46,15 +46,31 @@ public class RunTests
 
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData((int)UnixSignal.Terminate, "TERM")]
-    [InlineData((int)UnixSignal.Interrupt, "INT")]
     [InlineData((int)UnixSignal.Hangup, "HUP")]
-    [InlineData((int)UnixSignal.User1, "USR1")]
-    public async Task A_signal_is_the_command_s(int signal, string name)
+    public async Task A_signal_is_passed_on(int signal, string name)
     {
         await using ChildProcess child = Start(false, "bash", "-c", $"trap 'exit 7' {name}; echo up; read -r never");
         await child.StdoutLineAsync("up");
         child.Signal((UnixSignal)signal);
         Assert.Equal(7, (await child.WaitAsync()).Status);
+    }
+
+    /// <summary>A terminal sends these to the whole group: the command gets it once, and slirpnet lives on for it.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData((int)UnixSignal.Interrupt, "INT")]
+    [InlineData((int)UnixSignal.Quit, "QUIT")]
+    public async Task What_is_typed_at_the_terminal_is_the_command_s(int signal, string name)
+    {
+        await using ChildProcess child = ChildProcess.Start(
+            ["setsid", Machine.Binary, "run", "--", "bash", "-c", $"trap 'echo got' {name}; echo up; read -r end; exit 7"],
+            givesStdin: true);
+        await child.StdoutLineAsync("up");
+        child.SignalGroup((UnixSignal)signal);
+        await child.StdoutLineAsync("got");
+        child.WriteStdin("end\n");
+        Outcome outcome = await child.WaitAsync();
+        Assert.Equal(7, outcome.Status);
+        Assert.Equal("up\ngot\n", outcome.Stdout);
     }
 
     [EndToEndFact(SlirpnetOnly = true)]

@@ -1,6 +1,7 @@
 using Slirp.Linux;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Tap;
+using Slirp.Linux.Tests.Confinement;
 
 // Run by tests as a process of its own. Prints what happened, and exits with 0, 1 or the status of the command it ran.
 try
@@ -10,6 +11,11 @@ try
         ["attach", var user, var network, var name] => Attach(user, network, name),
         ["run", .. var command] => Run(new CommandRequest { Command = command }),
         ["run-with-resolv", var path, .. var command] => Run(new CommandRequest { Command = command, ResolvConfPath = path }),
+        ["standard"] => Standard(),
+        ["seccomp"] => ConfinedProgram.Seccomp(),
+        ["landlock", var allowed, var denied] => ConfinedProgram.Restricted(allowed, denied),
+        ["capabilities"] => ConfinedProgram.Capabilities(),
+        ["threads"] => ConfinedProgram.PrintThreads(),
         _ => throw new ArgumentException("unknown helper command"),
     };
 }
@@ -35,4 +41,10 @@ static int Run(CommandRequest request)
     Console.Out.Flush();
     command.Go();
     return command.WaitForExit();
+}
+
+static int Standard()
+{
+    Descriptor.EnsureStandardOpen();
+    return Descriptor.IsOpen(0) && Descriptor.IsOpen(1) && Descriptor.IsOpen(2) ? 0 : 1;
 }

@@ -20,13 +20,14 @@ internal sealed class Scene : IDisposable
 
     private readonly TimerWheel _timers;
 
-    public Scene(string resolvConf = "nameserver 192.0.2.1\n", NetworkPlan? plan = null, LinkResult link = LinkResult.Ok)
+    public Scene(string resolvConf = "nameserver 192.0.2.1\n", NetworkPlan? plan = null, LinkResult link = LinkResult.Ok,
+        LinkOffloads offloads = LinkOffloads.All)
     {
         Plan = plan ?? FrameFactory.Plan;
         Host.LinkResult = link;
         _timers = new TimerWheel(Clock.Now);
         var world = new FakeWorld(Host);
-        var sender = new FrameSender<FakeWorld>(world, LinkOffloads.All, Plan.Mtu, Plan.OurMac, Counters);
+        var sender = new FrameSender<FakeWorld>(world, offloads, Plan.Mtu, Plan.OurMac, Counters);
         Services = new GuestServices<FakeWorld>(
             world, sender, Plan, _timers, Counters, Pool, ResolverConfiguration.Parse(Encoding.ASCII.GetBytes(resolvConf)), Clock.Now);
     }

@@ -35,9 +35,11 @@ public sealed partial class FakeSocket
 
     /// <param name="segmentSize">Not zero: <paramref name="payload"/> is several datagrams coalesced by UDP_GRO.</param>
     public void DeliverDatagram(
-        IpEndpoint source, ReadOnlySpan<byte> payload, int segmentSize = 0, byte trafficClass = 0, IpAddress localAddress = default)
+        IpEndpoint source, ReadOnlySpan<byte> payload, int segmentSize = 0, byte trafficClass = 0, IpAddress localAddress = default,
+        uint interfaceIndex = 0)
     {
-        _datagrams.Enqueue((new DatagramInfo(source, localAddress, segmentSize, false, trafficClass), payload.ToArray()));
+        var info = new DatagramInfo(source, localAddress, segmentSize, false, trafficClass) { InterfaceIndex = interfaceIndex };
+        _datagrams.Enqueue((info, payload.ToArray()));
         Raise(HostEvents.Readable);
     }
 

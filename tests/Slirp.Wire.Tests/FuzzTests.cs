@@ -8,7 +8,7 @@ namespace Slirp.Wire.Tests;
 /// throws. A failure prints seed, round and octets.</remarks>
 public class FuzzTests
 {
-    private const int Rounds = 200_000;
+    private const int Rounds = 50_000;
 
     /// <returns>True if the view took the octets.</returns>
     private delegate bool Reader(ReadOnlySpan<byte> octets);

@@ -42,7 +42,7 @@ public abstract class DatagramEngine<TMapping, TWorld>
     {
         (_kind, _world, _pool) = (kind, world, pool);
         (Sender, Plan, Gate, Counters, Limits) = (sender, plan, gate, counters, limits);
-        Relay = new ErrorRelay<TWorld>(sender, plan);
+        Relay = new ErrorRelay<TWorld>(sender);
         Mappings = new MappingTable<TMapping, TWorld>(world, timers, kind, limit);
         if (!pool.TryRent(out _receiveBuffer)) throw new InvalidOperationException($"no frame slot for the receive buffer of {kind}");
     }
@@ -120,7 +120,7 @@ public abstract class DatagramEngine<TMapping, TWorld>
                 return true;
             case RouteVerdict.Prohibit:
                 Counters.Drop(DropReason.RefusedByGate);
-                Sender.SendIcmpError(source, Relay.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
+                Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
                 return false;
             default: // multicast, broadcast, an address of the guest's own link: silence, as on an Ethernet
                 Counters.Drop(DropReason.BadDestinationAddress);
@@ -139,12 +139,12 @@ public abstract class DatagramEngine<TMapping, TWorld>
         IpAddress guest = key.Guest.Address;
         if (mapping is not null)
         {
-            mapping.Gateway = Relay.GatewayFor(guest);
+            mapping.Gateway = Plan.GatewayFor(guest);
             return HostError.None;
         }
         Counters.Drop(NoSocket);
         if (error is HostError.NotSupported or HostError.AddressNotAvailable or HostError.AccessDenied)
-            Sender.SendIcmpError(source, Relay.GatewayFor(guest), IcmpError.From(error, guest.IsIpv4), ipPacket, now);
+            Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.From(error, guest.IsIpv4), ipPacket, now);
         return error;
     }
 

@@ -1,5 +1,4 @@
 using Slirp.Core.Link;
-using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Wire;
 
@@ -15,7 +14,7 @@ namespace Slirp.Core.Icmp;
 /// <para>Passed on are unreachable, too big, time exceeded and parameter problem with their codes. Redirects speak of
 /// the host's own links, source quench is dead (RFC 6633): neither is passed.</para>
 /// </remarks>
-public sealed class ErrorRelay<TWorld>(FrameSender<TWorld> sender, NetworkPlan plan) where TWorld : struct, IWorld
+public sealed class ErrorRelay<TWorld>(FrameSender<TWorld> sender) where TWorld : struct, IWorld
 {
     /// <summary>Octets worth taking from the error queue: with both headers it fills an IPv6 error.</summary>
     public const int MaxQuotedPayload = Icmpv6Builder.MaxQuotedLength - Ipv6Builder.HeaderLength - UdpBuilder.HeaderLength;
@@ -40,10 +39,6 @@ public sealed class ErrorRelay<TWorld>(FrameSender<TWorld> sender, NetworkPlan p
 
     /// <summary>How a host-side address appears in a conversation.</summary>
     public static IpAddress MapToGuest(IpAddress host, IpAddress gateway) => host.IsLoopback ? gateway : host;
-
-    /// <summary>The gateway's address for a guest that has not used one yet: of the same family and scope.</summary>
-    public IpAddress GatewayFor(IpAddress guest) =>
-        guest.IsIpv4 ? plan.Gateway : guest.IsLinkLocal ? plan.GatewayLinkLocal : plan.Gateway6;
 
     private static IpAddress SourceFor(IpAddress offender, IpAddress guest, IpAddress gateway)
     {

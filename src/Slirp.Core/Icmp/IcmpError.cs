@@ -15,6 +15,12 @@ public static class IcmpError
     public static IcmpHeader PortUnreachable(bool isIpv4) => isIpv4
         ? Unreachable(IcmpUnreachableCode.Port) : Unreachable(Icmpv6UnreachableCode.Port);
 
+    /// <summary>Nobody here speaks the packet's upper protocol (RFC 1122 section 3.2.2.1, RFC 8200 section 4).</summary>
+    /// <param name="nextHeaderOffset">IPv6 only: where in the packet it is named.</param>
+    public static IcmpHeader ProtocolUnreachable(bool isIpv4, int nextHeaderOffset) => isIpv4
+        ? Unreachable(IcmpUnreachableCode.Protocol)
+        : new IcmpHeader((byte)Icmpv6Type.ParameterProblem, (byte)Icmpv6ParameterCode.UnrecognizedNextHeader, (uint)nextHeaderOffset);
+
     /// <summary>The owner of this network, or of one on the way, does not want it (RFC 1812 section 5.2.7.1).</summary>
     public static IcmpHeader Prohibited(bool isIpv4) => isIpv4
         ? Unreachable(IcmpUnreachableCode.CommunicationProhibited) : Unreachable(Icmpv6UnreachableCode.Prohibited);

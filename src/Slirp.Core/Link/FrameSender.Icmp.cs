@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using Slirp.Core.Icmp;
 using Slirp.Core.World;
 using Slirp.Wire;
@@ -69,15 +68,6 @@ public sealed partial class FrameSender<TWorld>
         int room = mtu - IpHeaderLength(destination) - IcmpBuilder.HeaderLength;
         int limit = Math.Min(room, v4 ? IcmpBuilder.MaxQuotedLength : Icmpv6Builder.MaxQuotedLength);
         return SendIcmp(to, source, destination, error, packet[..Math.Min(packet.Length, limit)]) == LinkResult.Ok;
-    }
-
-    /// <summary>Tells the guest that its packet went no further, as a router would that met <paramref name="error"/>.</summary>
-    /// <param name="destination">Who is to be told; the packet's source.</param>
-    public bool SendUnreachable(
-        MacAddress to, IpAddress source, IpAddress destination, HostError error, ReadOnlySpan<byte> packet, Instant now)
-    {
-        Debug.Assert(TryFindErrorTarget(packet, out IpAddress target) && target == destination, "not the packet's source");
-        return SendIcmpError(to, source, IcmpError.From(error, destination.IsIpv4), packet, now);
     }
 
     private static void WriteIcmpHeader(Span<byte> icmp, in IcmpHeader header, ReadOnlySpan<byte> body, uint initialSum)

@@ -45,7 +45,8 @@ public sealed record NetworkPlan
         address.IsIpv4 ? address.Ipv4 == Gateway : address == Gateway6 || address == GatewayLinkLocal;
 
     /// <summary>The gateway's address of the same family, in whose name errors are sent.</summary>
-    public IpAddress GatewayFor(IpAddress address) => address.IsIpv4 ? Gateway : Gateway6;
+    public IpAddress GatewayFor(IpAddress address) =>
+        address.IsIpv4 ? Gateway : address.IsLinkLocal ? GatewayLinkLocal : Gateway6;
 
     /// <summary>The DNS forwarder, by either of its addresses.</summary>
     public bool IsDns(IpAddress address) => address.IsIpv4 ? address.Ipv4 == Dns : address == Dns6;

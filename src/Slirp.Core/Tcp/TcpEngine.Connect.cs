@@ -245,6 +245,8 @@ public sealed partial class TcpEngine<TWorld>
             isNew = true;
         }
         MakeRoom();
+        // The guest may be silent or gone: whoever has waited longest for it makes room.
+        if (_unanswered.Count >= _parameters.MaxHalfOpen) Close(_unanswered.Oldest!, CloseReason.EvictedHalfOpen);
         if (!isNew || !_flows.TryAdd(flow))
         {
             _counters.Drop(DropReason.TcpFlowLimit);
@@ -254,6 +256,7 @@ public sealed partial class TcpEngine<TWorld>
         _counters.TcpFlowsOpened++;
         flow.LastHeard = now;
         flow.Enter(GuestTcpState.SynSent);
+        _unanswered.Add(flow);
         if (!_world.Adopt(accepted, flow.Target).IsOk)
         {
             Close(flow, CloseReason.HostFailed);
@@ -288,6 +291,7 @@ public sealed partial class TcpEngine<TWorld>
             _counters.Drop(DropReason.BadTcpFlags);
             return;
         }
+        _unanswered.Remove(flow);
         AcceptSyn(flow, segment, now);
         flow.RcvAdv = flow.RcvNxt + Math.Min(flow.RcvCapacity, ushort.MaxValue); // what our SYN said
         OnSynAcknowledged(flow, segment, now);

@@ -55,6 +55,9 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
     private readonly AgeList _halfOpen = new();
     private readonly AgeList _timeWait = new();
 
+    // Connections from outside that the guest has not answered yet.
+    private readonly AgeList _unanswered = new();
+
     private WorkList _work = new();
     private WorkList _workNext = new();
     private TWorld _world;
@@ -182,6 +185,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         CloseSocket(flow, reset: true);
         if (flow.Guest == GuestTcpState.SynHeld) _halfOpen.Remove(flow);
         else if (flow.Guest == GuestTcpState.TimeWait) _timeWait.Remove(flow);
+        else if (flow.Guest == GuestTcpState.SynSent) _unanswered.Remove(flow);
         flow.Enter(GuestTcpState.Closed);
         _timers.Cancel(ref flow.Timer);
         ReleasePromises(flow);

@@ -17,6 +17,9 @@ public enum EventKind : byte
     DnsUpstream,
     Service,
     FragmentExpiry,
+
+    /// <summary>A timer of what forwards keep: stalled accepts, UDP associations.</summary>
+    ForwardUpkeep,
 }
 
 /// <summary>A typed, generation-checked reference, the 64 bits that epoll hands back:

@@ -23,14 +23,25 @@ public enum AddressFamily : byte
 /// <param name="Truncated">More octets came than there was room for; they are gone.</param>
 /// <param name="TrafficClass">IPv4 TOS or IPv6 traffic class it came with, 0 if unknown.</param>
 public record struct DatagramInfo(
-    IpEndpoint Source, IpAddress LocalAddress, int SegmentSize, bool Truncated, byte TrafficClass);
+    IpEndpoint Source, IpAddress LocalAddress, int SegmentSize, bool Truncated, byte TrafficClass)
+{
+    /// <summary>The interface it came in by, reported together with <see cref="LocalAddress"/>; else 0.</summary>
+    public uint InterfaceIndex { get; init; }
+}
 
 /// <summary>How a datagram is to leave.</summary>
 /// <param name="SegmentSize">Zero, or the payload is several datagrams of this length, the last maybe shorter (UDP_SEGMENT).</param>
 /// <param name="TrafficClass">IPv4 TOS or IPv6 traffic class.</param>
 /// <param name="HopLimit">TTL or hop limit; 0 for the host's default.</param>
 /// <param name="DontFragment">IPv4 only: send with DF and fail with MessageTooLong beyond the path MTU.</param>
-public record struct DatagramOptions(int SegmentSize, byte TrafficClass, byte HopLimit, bool DontFragment);
+public record struct DatagramOptions(int SegmentSize, byte TrafficClass, byte HopLimit, bool DontFragment)
+{
+    /// <summary>The host's address to send from; the any-address leaves it to the routes.</summary>
+    public IpAddress LocalAddress { get; init; }
+
+    /// <summary>The interface to send through, for link-local destinations; 0 leaves it to the routes.</summary>
+    public uint InterfaceIndex { get; init; }
+}
 
 /// <summary>An ICMP error the kernel queued on a datagram socket (IP_RECVERR): which datagram, what went wrong.</summary>
 /// <param name="Destination">Where the failed datagram was going.</param>

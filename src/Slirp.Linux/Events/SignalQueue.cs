@@ -14,6 +14,7 @@ namespace Slirp.Linux.Events;
 /// all threads, with a handler that calls <see cref="Wakeup.Signal"/>.</remarks>
 public sealed unsafe class SignalQueue : IDisposable
 {
+    private const int SIG_BLOCK = 0;
     private readonly OwnedFd _owned;
 
     /// <param name="signals">Blocked in the calling thread, and so in all that it starts from here on.</param>
@@ -26,7 +27,6 @@ public sealed unsafe class SignalQueue : IDisposable
             ArgumentOutOfRangeException.ThrowIfGreaterThan(signal, 64, nameof(signals));
             set |= 1ul << (signal - 1);
         }
-        const int SIG_BLOCK = 0;
         _ = Libc.Call(Syscalls.rt_sigprocmask, SIG_BLOCK, (nint)(&set), 0, sizeof(ulong)).OrThrow("rt_sigprocmask", "this thread");
         int flags = (int)(OpenFlags.O_CLOEXEC | OpenFlags.O_NONBLOCK); // SFD_CLOEXEC and SFD_NONBLOCK are the same bits
         _owned = Libc.Call(Syscalls.signalfd4, -1, (nint)(&set), sizeof(ulong), flags).OwnedOrThrow("signalfd4", "a signal queue");

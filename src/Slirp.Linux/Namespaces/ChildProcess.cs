@@ -32,14 +32,14 @@ internal sealed unsafe class ChildProcess : IDisposable
     }
 
     /// <summary>Starts the program; it runs when this returns. Both arguments are borrowed for the child's life.</summary>
-    internal static ChildProcess Start(ChildProgram program, ChildChannel channel)
+    internal static ChildProcess Start(ChildProgram program, ChildChannel channel, int helloTimeoutMilliseconds = HelloTimeoutMilliseconds)
     {
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
             int pid = ChildRunner.Start(program);
             if (pid < 0) throw new LinuxException("clone", "this process", (Errno)(-pid), "a limit on processes or memory was reached");
             var child = new ChildProcess(program, pid);
-            if (channel.Receive(HelloTimeoutMilliseconds, out ChildMessage hello, out _) == ChildChannel.Outcome.Message
+            if (channel.Receive(helloTimeoutMilliseconds, out ChildMessage hello, out _) == ChildChannel.Outcome.Message
                 && hello == ChildMessage.Hello)
             {
                 channel.CloseChildEnd();
@@ -64,7 +64,7 @@ internal sealed unsafe class ChildProcess : IDisposable
         if (_waitStatus is int known) return known;
         int status = 0;
         SysResult result;
-        do result = Libc.Result(Libc.waitpid(Pid, &status, Libc.WaitAll)); // status is on this stack
+        do result = Libc.Result(Libc.waitpid(Pid, &status, Libc.__WALL)); // status is on this stack
         while (result.Is(Errno.EINTR));
         _ = result.OrThrow("waitpid", $"process {Pid}");
         _waitStatus = status;
@@ -76,7 +76,7 @@ internal sealed unsafe class ChildProcess : IDisposable
         if (_waitStatus is not null) return;
         _ = Libc.kill(Pid, SIGKILL); // ours and not yet reaped: the number is still its own
         SysResult result;
-        do result = Libc.Result(Libc.waitpid(Pid, null, Libc.WaitAll));
+        do result = Libc.Result(Libc.waitpid(Pid, null, Libc.__WALL));
         while (result.Is(Errno.EINTR));
         _waitStatus = SIGKILL;
     }

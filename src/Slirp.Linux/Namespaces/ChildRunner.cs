@@ -39,8 +39,9 @@ namespace Slirp.Linux.Namespaces;
 // Kernel assumptions: CLONE_PIDFD (5.2); an older kernel leaves the descriptor -1.
 internal static unsafe class ChildRunner
 {
-    internal const long CloneNewNs = 0x00020000, CloneNewUser = 0x10000000, CloneNewNet = 0x40000000;
-    private const long ClonePidFd = 0x1000;
+    internal const long CLONE_NEWNS = 0x00020000, CLONE_NEWUSER = 0x10000000, CLONE_NEWNET = 0x40000000;
+    private const long CLONE_PIDFD = 0x1000;
+    private const int SIG_SETMASK = 2;
 
     /// <summary>Clones this process and lets the clone carry out <paramref name="program"/>.</summary>
     /// <returns>The child's process number, or minus errno.</returns>
@@ -58,7 +59,7 @@ internal static unsafe class ChildRunner
 
         ulong all = ~0ul, before;
         instructions[0].Number = Syscalls.clone.Number;
-        instructions[0].Arguments[0] = ClonePidFd; // and exit signal 0
+        instructions[0].Arguments[0] = CLONE_PIDFD; // and exit signal 0
         instructions[0].Arguments[2] = (long)&report->PidFd;
         report->PidFd = -1;
         _ = syscall(Syscalls.rt_sigprocmask.Number, SIG_SETMASK, (long)&all, (long)&before, sizeof(ulong), 0, 0);
@@ -66,8 +67,6 @@ internal static unsafe class ChildRunner
         _ = syscall(Syscalls.rt_sigprocmask.Number, SIG_SETMASK, (long)&before, 0, sizeof(ulong), 0, 0);
         return pid;
     }
-
-    private const int SIG_SETMASK = 2;
 
     /// <summary>Carries out the list from its first instruction on. In the parent it returns as soon as an instruction
     /// marked ReturnInParent has a result that is not zero; in the child it never returns.</summary>

@@ -7,8 +7,11 @@ namespace Slirp.Linux.Namespaces;
 /// <summary>The instructions by which a clone becomes a command in namespaces of its own (see ChildRunner).</summary>
 internal static unsafe class CommandInstructions
 {
-    private const int AtCurrentDirectory = -100; // AT_FDCWD
+    private const int AT_FDCWD = -100;
     private const int TreeRegister = 1;
+    private const int PR_SET_PDEATHSIG = 1, SIGKILL = 9, SIGSTOP = 19, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
+    private const int CLOSE_RANGE_CLOEXEC = 4, FD_CLOEXEC = 1;
+    private const long OPEN_TREE_CLONE = 1, AT_RECURSIVE = 0x8000, MOVE_MOUNT_F_EMPTY_PATH = 4;
     private const long MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_BIND = 0x1000, MS_REC = 0x4000, MS_SLAVE = 0x80000;
 
     /// <summary>Appends: unshare, have the parent write the maps, become 0 in them.</summary>
@@ -17,7 +20,7 @@ internal static unsafe class CommandInstructions
         int unshare = program.Step("unshare(CLONE_NEWUSER|CLONE_NEWNET|CLONE_NEWNS)", "a child process", RemedyForUnshare);
         int talk = program.Step("read", "the channel to the parent process");
         int become = program.Step("setresuid", "0 in the new user namespace");
-        _ = program.Add(unshare, Syscalls.unshare, ChildRunner.CloneNewUser | ChildRunner.CloneNewNet | ChildRunner.CloneNewNs);
+        _ = program.Add(unshare, Syscalls.unshare, ChildRunner.CLONE_NEWUSER | ChildRunner.CLONE_NEWNET | ChildRunner.CLONE_NEWNS);
         _ = channel.AddSend(program, talk, ChildMessage.NeedsMaps);
         channel.AddWait(program, talk);
         _ = program.Add(become, Syscalls.setresgid, 0, 0, 0);
@@ -40,7 +43,6 @@ internal static unsafe class CommandInstructions
     /// <summary>Appends what stands between the parent's word and the command's first instruction.</summary>
     internal static void AddExecute(ChildProgram program, ChildChannel channel, CommandRequest request, string path, List<byte[]> environment)
     {
-        const int PR_SET_PDEATHSIG = 1, SIGKILL = 9;
         int talk = program.Step("read", "the channel to the parent process");
         int guard = program.Step("prctl(PR_SET_PDEATHSIG)", "the child process");
         _ = channel.AddSend(program, talk, ChildMessage.Ready);
@@ -70,15 +72,14 @@ internal static unsafe class CommandInstructions
     {
         // A new sysfs shows this network namespace's interfaces, and hides what was mounted below the old one: the
         // control groups are taken along.
-        const long OPEN_TREE_CLONE = 1, AT_RECURSIVE = 0x8000, MOVE_MOUNT_F_EMPTY_PATH = 4;
         int step = program.Step("mount(sysfs)", "/sys");
         int groups = program.Step("move_mount", "/sys/fs/cgroup");
         nint sys = program.String("/sys"), sysfs = program.String("sysfs"), cgroup = program.String("/sys/fs/cgroup");
-        int open = program.Add(groups, Syscalls.open_tree, AtCurrentDirectory, cgroup,
+        int open = program.Add(groups, Syscalls.open_tree, AT_FDCWD, cgroup,
             OPEN_TREE_CLONE | AT_RECURSIVE | (long)OpenFlags.O_CLOEXEC, result: TreeRegister);
         int mount = program.Add(step, Syscalls.mount, sysfs, sys, sysfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
         int move = program.Add(groups, Syscalls.move_mount, ChildProgram.Argument.Register(TreeRegister), program.String(""),
-            AtCurrentDirectory, cgroup, MOVE_MOUNT_F_EMPTY_PATH);
+            AT_FDCWD, cgroup, MOVE_MOUNT_F_EMPTY_PATH);
         program.LandError(open); // no control groups mounted
         int plain = program.Add(step, Syscalls.mount, sysfs, sys, sysfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
         program.IgnoreError(plain);
@@ -90,7 +91,6 @@ internal static unsafe class CommandInstructions
 
     private static void AddDescriptorLimit(ChildProgram program, ulong soft)
     {
-        const int RLIMIT_NOFILE = 7;
         var limit = default(rlimit);
         if (!Libc.Call(Syscalls.prlimit64, 0, RLIMIT_NOFILE, 0, (nint)(&limit)).IsOk) return; // limit is on this stack
         limit.rlim_cur = Math.Min(soft, limit.rlim_max);
@@ -100,7 +100,7 @@ internal static unsafe class CommandInstructions
 
     private static void AddDefaultSignals(ChildProgram program)
     {
-        const int SIG_SETMASK = 2, SIGKILL = 9, SIGSTOP = 19, last = 64;
+        const int last = 64;
         int step = program.Step("rt_sigaction", "the child process");
         nint byDefault = program.Value(default(kernel_sigaction)); // SIG_DFL is 0
         for (int signal = 1; signal <= last; signal++)
@@ -115,14 +115,13 @@ internal static unsafe class CommandInstructions
     /// since Linux 5.11; before it each that is open now is marked by number.</summary>
     private static void AddCloseOnExec(ChildProgram program)
     {
-        const int CLOSE_RANGE_CLOEXEC = 4, F_SETFD = 2, FD_CLOEXEC = 1;
         int step = program.Step("close_range", "the child process");
         int all = program.Add(step, Syscalls.close_range, 3, uint.MaxValue, CLOSE_RANGE_CLOEXEC);
         program.IgnoreError(all);
         foreach (string entry in Directory.GetFileSystemEntries("/proc/self/fd"))
         {
             if (!int.TryParse(Path.GetFileName(entry), NumberStyles.None, CultureInfo.InvariantCulture, out int open) || open < 3) continue;
-            program.IgnoreError(program.Add(step, Syscalls.fcntl, open, F_SETFD, FD_CLOEXEC));
+            program.IgnoreError(program.Add(step, Syscalls.fcntl, open, (int)Fcntl.F_SETFD, FD_CLOEXEC));
         }
         program.LandSuccess(all);
     }

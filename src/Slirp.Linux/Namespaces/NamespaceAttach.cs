@@ -94,8 +94,8 @@ public static class NamespaceAttach
         int enterNetwork = program.Step("setns(CLONE_NEWNET)", request.NetworkNamespacePath, RemedyForEnter);
         ChildProcess.AddBeginning(program, channel);
         if (user is not null)
-            program.IgnoreError(program.Add(enterUser, Syscalls.setns, user.Value, ChildRunner.CloneNewUser));
-        _ = program.Add(enterNetwork, Syscalls.setns, network.Value, ChildRunner.CloneNewNet);
+            program.IgnoreError(program.Add(enterUser, Syscalls.setns, user.Value, ChildRunner.CLONE_NEWUSER));
+        _ = program.Add(enterNetwork, Syscalls.setns, network.Value, ChildRunner.CLONE_NEWNET);
         if (request.TapName is not null)
             BirthInstructions.AddTap(program, channel, request.TapName, request.QueueCount, request.VnetHeader);
         BirthInstructions.AddNetlink(program, channel);

@@ -15,6 +15,9 @@ namespace Slirp.Linux.Namespaces;
 /// </remarks>
 public sealed unsafe class NamespaceCommand : IDisposable
 {
+    private const int SIGCHLD = 17;
+    private const long SIG_IGN = 1;
+
     private readonly ChildProgram _program;
     private readonly ChildChannel _channel;
     private readonly ChildProcess _child;
@@ -138,10 +141,8 @@ public sealed unsafe class NamespaceCommand : IDisposable
     /// status away: the default is set, which differs in nothing else.</summary>
     private static void LetChildrenLeaveTheirStatus()
     {
-        const int SIGCHLD = 17;
-        const nint SIG_IGN = 1;
         kernel_sigaction now = default, byDefault = default;
         SysResult read = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, 0, (nint)(&now), sizeof(ulong)); // both on this stack
-        if (read.IsOk && now.handler == SIG_IGN) _ = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, (nint)(&byDefault), 0, sizeof(ulong));
+        if (read.IsOk && now.sa_handler == SIG_IGN) _ = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, (nint)(&byDefault), 0, sizeof(ulong));
     }
 }

@@ -6,7 +6,7 @@ namespace Slirp.Linux.Native;
 internal static unsafe partial class Libc
 {
     /// <summary>Also children whose end sends no signal, or another than SIGCHLD.</summary>
-    internal const int WaitAll = 0x40000000; // __WALL
+    internal const int __WALL = 0x40000000;
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial int waitpid(int pid, int* status, int options);

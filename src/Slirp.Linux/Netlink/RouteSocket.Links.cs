@@ -57,6 +57,14 @@ public sealed partial class RouteSocket
         Change(request, up ? "RTM_SETLINK (up)" : "RTM_SETLINK (down)", link.Name);
     }
 
+    /// <summary>Brings an interface up and says of it that it does no multicast.</summary>
+    public void SetUpWithoutMulticast(LinkInfo link)
+    {
+        const LinkFlags changed = LinkFlags.IFF_UP | LinkFlags.IFF_MULTICAST;
+        NetlinkRequest request = BeginLinkChange(stackalloc byte[RequestCapacity], link, LinkFlags.IFF_UP, changed);
+        Change(request, "RTM_SETLINK (up, no multicast)", link.Name);
+    }
+
     /// <param name="link">The interface.</param>
     /// <param name="mtu">IP octets; a TAP takes 68 to 65521.</param>
     public void SetMtu(LinkInfo link, int mtu)

@@ -27,6 +27,7 @@ public sealed partial class RouteSocket
 {
     public const int MainTable = 254;
     private const byte RTPROT_BOOT = 3;
+    private const uint RTM_F_CLONED = 0x200;
 
     /// <summary>Adds a default route of the gateway's family, or replaces the one with the same metric.</summary>
     /// <param name="link">The interface it leaves by; must be up.</param>
@@ -81,7 +82,6 @@ public sealed partial class RouteSocket
 
     private static RouteInfo? ReadRoute(ReadOnlySpan<byte> body)
     {
-        const uint RTM_F_CLONED = 0x200;
         if (body.Length < Unsafe.SizeOf<rtmsg>()) return null;
         var header = MemoryMarshal.Read<rtmsg>(body);
         if ((header.rtm_flags & RTM_F_CLONED) != 0) return null;

@@ -13,7 +13,7 @@ namespace Slirp.Linux.Netlink;
 /// time. Set-up code: it allocates.</remarks>
 public sealed partial class RouteSocket : IDisposable
 {
-    private const int SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11;
+    private const int NETLINK_ROUTE = 0, SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11;
     private const int RequestCapacity = 512;
 
     private readonly OwnedFd _owned;
@@ -33,7 +33,6 @@ public sealed partial class RouteSocket : IDisposable
     /// <summary>For the network namespace of the calling thread.</summary>
     public static RouteSocket Open()
     {
-        const int NETLINK_ROUTE = 0;
         int type = (int)SocketType.SOCK_RAW | (int)OpenFlags.O_CLOEXEC; // SOCK_CLOEXEC is the same bit
         return new RouteSocket(Libc.Result(Libc.socket((int)SocketFamily.AF_NETLINK, type, NETLINK_ROUTE))
             .OwnedOrThrow("socket", "AF_NETLINK"));

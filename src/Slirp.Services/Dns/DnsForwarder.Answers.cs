@@ -40,7 +40,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
 
     private void ReceiveAll(EventTarget target, int slot, Span<byte> buffer, Instant now)
     {
-        while (true)
+        // Until the last query on this socket is answered, and the socket closed with it.
+        while (_sockets.TryGet(target, out _))
         {
             IoResult received = _world.ReceiveFrom(_sockets.Socket(slot), buffer, out DatagramInfo info);
             if (received.WouldBlock) return;
@@ -49,13 +50,23 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
                 OnRefused(slot, now);
                 return;
             }
-            if (!TryAccept(slot, buffer[..received.Count], info.Truncated, now))
+            Span<byte> rest = buffer[..received.Count];
+            do
             {
-                _counters.Drop(DropReason.DnsMismatch);
-                if (_sockets.CountMismatch(slot) >= MaxMismatches) Abandon(slot);
+                // Answers of one length that came together are handed over together (UDP_GRO).
+                int length = info.SegmentSize > 0 ? Math.Min(info.SegmentSize, rest.Length) : rest.Length;
+                OnAnswer(slot, rest[..length], info.Truncated && length == rest.Length, now);
+                rest = rest[length..];
             }
-            if (!_sockets.TryGet(target, out _)) return; // that was the last query on it
+            while (!rest.IsEmpty && _sockets.TryGet(target, out _));
         }
+    }
+
+    private void OnAnswer(int slot, Span<byte> answer, bool isCut, Instant now)
+    {
+        if (TryAccept(slot, answer, isCut, now)) return;
+        _counters.Drop(DropReason.DnsMismatch);
+        if (_sockets.CountMismatch(slot) >= MaxMismatches) Abandon(slot);
     }
 
     /// <returns>False if this is no answer to anything asked through this socket.</returns>

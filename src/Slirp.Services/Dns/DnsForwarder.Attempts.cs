@@ -97,7 +97,11 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
 
         int attempt = _attempts.Add(new QueryAttempt
         {
-            Query = index, Slot = slot, IsProbe = isProbe, SentAt = now, NextOfQuery = query.FirstAttempt,
+            Query = index,
+            Slot = slot,
+            IsProbe = isProbe,
+            SentAt = now,
+            NextOfQuery = query.FirstAttempt,
         });
         query.FirstAttempt = attempt;
         Span<byte> octets = _queries.Octets(index);

@@ -35,6 +35,9 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
 
     public const int StepCount = 5;
 
+    /// <summary>Queries that may wait at a time.</summary>
+    public const int MaxPending = PendingQueries.Capacity;
+
     private readonly FrameSender<TWorld> _sender;
     private readonly NetworkPlan _plan;
     private readonly TimerWheel _timers;

@@ -9,7 +9,8 @@ public record struct DhcpFields(
     DhcpOperation Op, uint Xid, ushort Secs, bool IsBroadcast, Ipv4Address Ciaddr, Ipv4Address Yiaddr, Ipv4Address Siaddr,
     Ipv4Address Giaddr, MacAddress Chaddr);
 
-/// <summary>Writes one DHCP message over Ethernet: fixed fields, then options in the order they are added, then <see cref="Finish"/>.</summary>
+/// <summary>Writes one DHCP message over Ethernet: fixed fields, then options in the order they are added, then
+/// <see cref="Finish"/>.</summary>
 /// <remarks>An option that does not fit the buffer is left out whole and its method answers false.</remarks>
 public ref struct DhcpBuilder
 {
@@ -83,7 +84,8 @@ public ref struct DhcpBuilder
         return true;
     }
 
-    /// <summary>The search list, uncompressed (RFC 3397), split over several options where 255 octets are too few (RFC 3396).</summary>
+    /// <summary>The search list, uncompressed (RFC 3397), split over several options where 255 octets are too few
+    /// (RFC 3396).</summary>
     /// <returns>False if there are no names, one is not a domain name, or they do not fit: then none is written.</returns>
     public bool AddDomainSearch(scoped ReadOnlySpan<string> domains)
     {

@@ -60,7 +60,8 @@ public readonly ref struct DhcpView
         : Field.MinMaxMessageSize;
 
     /// <summary>Empty if not sent.</summary>
-    public ReadOnlySpan<byte> ClientIdentifier => TryFindOption(DhcpOptionCode.ClientIdentifier, out ReadOnlySpan<byte> value) ? value : default;
+    public ReadOnlySpan<byte> ClientIdentifier =>
+        TryFindOption(DhcpOptionCode.ClientIdentifier, out ReadOnlySpan<byte> value) ? value : default;
 
     /// <summary>Option codes the client asks for, in its order; empty if not sent.</summary>
     public ReadOnlySpan<byte> ParameterRequestList =>

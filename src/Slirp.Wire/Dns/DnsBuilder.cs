@@ -12,7 +12,8 @@ public static class DnsBuilder
     private const ushort AnnouncedUdpPayloadSize = 1232;
 
     /// <summary>Gives the message another identifier; nothing else changes.</summary>
-    public static void WriteId(Span<byte> message, ushort id) => BinaryPrimitives.WriteUInt16BigEndian(message[DnsView.Field.Id..], id);
+    public static void WriteId(Span<byte> message, ushort id) =>
+        BinaryPrimitives.WriteUInt16BigEndian(message[DnsView.Field.Id..], id);
 
     /// <summary>The answer "no answer" to a query: its identifier, opcode, question and, if it had one, an OPT record.</summary>
     /// <param name="destination"><see cref="MaxErrorLength"/> octets are always enough; not the query's own.</param>

@@ -13,7 +13,8 @@ public enum DnsResponseCode : byte
     Refused = 5,
 }
 
-/// <summary>Read-only view of one DNS message in octets the caller owns (RFC 1035 section 4), without a TCP length prefix.</summary>
+/// <summary>Read-only view of one DNS message in octets the caller owns (RFC 1035 section 4), without the
+/// length prefix of TCP.</summary>
 /// <remarks>Only the header is known to be there; what follows is checked by the method that walks it, in time linear in
 /// the octets whatever the counts claim. Valid only while the span is.</remarks>
 public readonly ref struct DnsView
@@ -73,8 +74,9 @@ public readonly ref struct DnsView
         int offset = HeaderLength;
         for (int i = 0; i < QuestionCount; i++)
         {
-            if (!DomainName.TrySkip(_octets, ref offset, out _) || offset + DnsQuestion.FixedLength > _octets.Length) return false;
+            if (!DomainName.TrySkip(_octets, ref offset, out _)) return false;
             offset += DnsQuestion.FixedLength;
+            if (offset > _octets.Length) return false;
         }
         int count = AnswerCount + AuthorityCount + AdditionalCount, firstAdditional = AnswerCount + AuthorityCount;
         for (int i = 0; i < count; i++)
@@ -89,8 +91,10 @@ public readonly ref struct DnsView
         return false;
     }
 
-    /// <summary>Octets the sender takes over UDP: what its OPT record says, and never below 512 (RFC 6891 section 6.2.3).</summary>
-    public int UdpPayloadSize => TryFindEdns(out DnsEdns edns) ? Math.Max((int)edns.UdpPayloadSize, MinUdpPayloadSize) : MinUdpPayloadSize;
+    /// <summary>Octets the sender takes over UDP: what its OPT record says, and never below 512 (RFC 6891
+    /// section 6.2.3).</summary>
+    public int UdpPayloadSize =>
+        TryFindEdns(out DnsEdns edns) ? Math.Max((int)edns.UdpPayloadSize, MinUdpPayloadSize) : MinUdpPayloadSize;
 
     private ushort Flags => ReadUInt16(Field.Flags);
 

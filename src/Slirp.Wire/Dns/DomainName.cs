@@ -13,8 +13,8 @@ public static class DomainName
     private const int PointerBits = 0xc0;
 
     /// <summary>Writes <paramref name="text"/> ("example.com", with or without the final dot) as labels, uncompressed.</summary>
-    /// <returns>False, with nothing said about the buffer's contents, if a label is empty or beyond 63 octets, the name beyond 255,
-    /// a character not printable ASCII, or the buffer too small.</returns>
+    /// <returns>False, with nothing said about the buffer's contents, if a label is empty or beyond 63 octets, the name
+    /// beyond 255, a character not printable ASCII, or the buffer too small.</returns>
     public static bool TryWrite(ReadOnlySpan<char> text, Span<byte> destination, out int written)
     {
         written = 0;

@@ -40,7 +40,11 @@ public sealed class OptionTests : TcpConversation
     {
         TcpOptions answer = Offers(new TcpOptions
         {
-            Mss = 1460, WindowScale = 9, SackPermitted = true, HasTimestamps = true, TimestampValue = 77,
+            Mss = 1460,
+            WindowScale = 9,
+            SackPermitted = true,
+            HasTimestamps = true,
+            TimestampValue = 77,
         });
         Assert.Equal((ushort)1460, answer.Mss);
         Assert.Equal((byte)7, answer.WindowScale);

@@ -47,22 +47,29 @@ internal sealed class Capture : IAsyncDisposable
     /// the end waits until that is in the file.</remarks>
     public async Task FinishAsync(TestNamespace guest)
     {
-        byte[] marker = Guid.NewGuid().ToByteArray();
-        using Socket socket = guest.CreateSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        await socket.SendToAsync(marker, new IPEndPoint(GuestNetwork.Gateway(AddressFamily.InterNetwork), DiscardPort));
-        await ContainsAsync(marker).WithinAsync("the last frame in the capture");
+        await MarkEndAsync(guest).WithinAsync("the last frame in the capture");
         await EndAsync();
     }
 
     /// <summary>Ends the capture and moves its file to where a person finds it.</summary>
-    public async Task<string> KeepAsync()
+    public async Task<string> KeepAsync(TestNamespace guest)
     {
+        // The guest may be in any state by now: its last frame is worth a few seconds, and no failure of its own.
+        await Task.WhenAny(MarkEndAsync(guest), Task.Delay(TimeSpan.FromSeconds(3)));
         await EndAsync();
         Directory.CreateDirectory(Machine.Kept);
         string kept = Path.Combine(Machine.Kept, $"{DateTime.Now:yyyyMMdd-HHmmss}-{_name}");
         System.IO.File.Move(File, kept, overwrite: true);
         _isKept = true;
         return kept;
+    }
+
+    private async Task MarkEndAsync(TestNamespace guest)
+    {
+        byte[] marker = Guid.NewGuid().ToByteArray();
+        using Socket socket = guest.CreateSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        await socket.SendToAsync(marker, new IPEndPoint(GuestNetwork.Gateway(AddressFamily.InterNetwork), DiscardPort));
+        await ContainsAsync(marker);
     }
 
     private async Task EndAsync()
@@ -75,7 +82,7 @@ internal sealed class Capture : IAsyncDisposable
     {
         await using var stream = new FileStream(File, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         var tail = Array.Empty<byte>();
-        while (tail.AsSpan().IndexOf(marker) < 0)
+        while (tail.AsSpan().IndexOf(marker) < 0 && !_tcpdump.HasExited)
         {
             // Long enough for a frame of any size after the marker; the file only grows.
             stream.Seek(-Math.Min(stream.Length, 1 << 18), SeekOrigin.End);

@@ -17,6 +17,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     private const int FirstFreeDescriptor = 500; // sources are moved above every number a child may be given
 
     private readonly PipePair _stdin = new();
+    private readonly FileStream _stdinStream;
     private readonly Task<string> _stdout;
     private readonly Task<string> _stderr;
     private readonly Task<int> _exit;
@@ -35,7 +36,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         };
         Pid = Spawn(argv, given);
         _stdin.Read.Dispose();
-        if (!givesStdin) _stdin.Write.Dispose();
+        _stdinStream = new FileStream(_stdin.Write, FileAccess.Write, bufferSize: 0);
+        if (!givesStdin) CloseStdin();
         _stdout = ReadAsync(Detach(stdout.Read), _stdoutLines);
         _stderr = ReadAsync(Detach(stderr.Read), _stderrLines);
         _exit = Task.Factory.StartNew(Reap, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -79,9 +81,9 @@ internal sealed class ChildProcess : IAsyncDisposable
     public Task<string> StderrLineAsync(string containing) =>
         _stderrLines.FirstAsync(containing).WithinAsync($"\"{containing}\" on the error output of: {Words}");
 
-    public void WriteStdin(string text) => RandomAccess.Write(_stdin.Write, Encoding.UTF8.GetBytes(text), 0);
+    public void WriteStdin(string text) => _stdinStream.Write(Encoding.UTF8.GetBytes(text));
 
-    public void CloseStdin() => _stdin.Write.Dispose();
+    public void CloseStdin() => _stdinStream.Dispose();
 
     public void Signal(UnixSignal signal)
     {
@@ -89,10 +91,17 @@ internal sealed class ChildProcess : IAsyncDisposable
         if (!_exit.IsCompleted) _ = Native.kill(Pid, (int)signal);
     }
 
+    /// <summary>To all of the process group that it leads (its command begins with setsid).</summary>
+    public void SignalGroup(UnixSignal signal)
+    {
+        if (!_exit.IsCompleted) _ = Native.kill(-Pid, (int)signal);
+    }
+
     public async ValueTask DisposeAsync()
     {
         Signal(UnixSignal.Kill);
         await _exit;
+        CloseStdin();
         _stdin.Dispose();
     }
 

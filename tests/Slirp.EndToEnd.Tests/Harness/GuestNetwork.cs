@@ -49,6 +49,9 @@ internal sealed class GuestNetwork : IAsyncDisposable
         }
     }
 
+    /// <summary>A path as slirpnet sees it, which matters with <see cref="SlirpPlan.ResolvConf"/>.</summary>
+    public string PathOfHost(string path) => $"/proc/{Slirp.Pid}/root{path}";
+
     /// <summary>The host's loopback as the guest addresses it: the gateway.</summary>
     public static IPAddress Gateway(AddressFamily family) =>
         IPAddress.Parse(family == AddressFamily.InterNetwork ? "10.0.2.2" : "fd00::2");
@@ -125,15 +128,23 @@ internal sealed class GuestNetwork : IAsyncDisposable
         (await _hostNamespace.RunAsync("sh", "-c", $"echo '{groups}' >/proc/sys/net/ipv4/ping_group_range")).Succeeded();
     }
 
-    // Enters the private host network, with a resolv.conf of its own in a mount namespace nobody else sees.
+    // Enters the private host network, with an /etc of its own, laid over the machine's, in a mount namespace that nobody
+    // else sees.
     private string[] HostPrefix()
     {
         if (_hostNamespace is null) return [];
         string[] inside = _hostNamespace.Inside();
         if (_plan.ResolvConf is null) return inside;
-        string file = Path.Combine(Machine.Scratch, $"resolv-{_hostNamespace.Pid}.conf");
-        File.WriteAllText(file, _plan.ResolvConf);
-        return [.. inside, "unshare", "--mount", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"", file];
+        string layer = Path.Combine(Machine.Scratch, $"etc-{_hostNamespace.Pid}");
+        string upper = Path.Combine(layer, "upper"), work = Path.Combine(layer, "work");
+        Directory.CreateDirectory(upper);
+        Directory.CreateDirectory(work);
+        string mount = $"mount -t overlay overlay -o lowerdir=/etc,upperdir={upper},workdir={work} /etc";
+        return
+        [
+            .. inside, "unshare", "--mount", "sh", "-c",
+            $"{mount} && rm -f /etc/resolv.conf && printf %s \"$0\" >/etc/resolv.conf && exec \"$@\"", _plan.ResolvConf,
+        ];
     }
 
     private string[] SlirpCommand()
@@ -155,7 +166,7 @@ internal sealed class GuestNetwork : IAsyncDisposable
 
     private async Task<string> ExplainAsync(Exception exception)
     {
-        string kept = _capture is null ? "none" : await _capture.KeepAsync();
+        string kept = _capture is null ? "none" : await _capture.KeepAsync(Guest);
         return $"{exception.Message}\n--- slirpnet said\n{_slirp?.StderrSoFar}{_slirp?.StdoutSoFar}\n--- capture: {kept}";
     }
 }

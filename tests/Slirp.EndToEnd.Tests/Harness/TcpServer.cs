@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
@@ -9,7 +10,7 @@ internal sealed class TcpServer : IAsyncDisposable
     private readonly Socket _listener;
     private readonly Func<Socket, Task> _serve;
     private readonly Task _accepting;
-    private readonly List<Task> _served = [];
+    private readonly ConcurrentBag<Task> _served = [];
 
     public TcpServer(ISocketPlace place, IPAddress address, Func<Socket, Task> serve, int port = 0)
     {
@@ -63,12 +64,16 @@ internal sealed class TcpServer : IAsyncDisposable
                 return;
             }
 
-            _served.Add(ServeAsync(socket));
+            // On the list before its first octet: whoever has an answer from it can wait for its end.
+            var start = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _served.Add(ServeAsync(socket, start.Task));
+            start.SetResult();
         }
     }
 
-    private async Task ServeAsync(Socket socket)
+    private async Task ServeAsync(Socket socket, Task start)
     {
+        await start;
         using (socket) await _serve(socket);
     }
 }

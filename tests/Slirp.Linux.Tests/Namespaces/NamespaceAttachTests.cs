@@ -115,6 +115,27 @@ public class NamespaceAttachTests
         Assert.DoesNotContain(ChildStates(), state => state == 'Z');
     }
 
+    [NamespaceFact]
+    public void Works_while_other_threads_keep_the_collector_busy()
+    {
+        using var holder = new NamespaceHolder();
+        bool stop = false;
+        var threads = new Thread[3];
+        for (int i = 0; i < threads.Length; i++)
+        {
+            // Kept alive, or the compiler would put it on the stack and the collector had nothing to do.
+            threads[i] = new Thread(() => { while (!Volatile.Read(ref stop)) GC.KeepAlive(new byte[1000]); });
+            threads[i].Start();
+        }
+        int before = GC.CollectionCount(0);
+        int attached = 0;
+        for (; attached < 50 || GC.CollectionCount(0) == before; attached++) Attach(holder, "tap0").Dispose();
+        Volatile.Write(ref stop, true);
+        foreach (Thread thread in threads) thread.Join();
+        Assert.NotEqual(before, GC.CollectionCount(0));
+        Assert.DoesNotContain(ChildStates(), state => state == 'Z');
+    }
+
     [RootNamespaceFact]
     public void Root_outside_attaches_to_a_namespace_without_a_user_namespace()
     {

@@ -194,6 +194,46 @@ public sealed class NamespaceCommandTests : IDisposable
         Assert.Equal(0, status);
     }
 
+    [RootNamespaceFact]
+    public void It_runs_inside_a_user_namespace_with_one_user_too()
+    {
+        string self = typeof(NamespaceCommandTests).Assembly.Location;
+        var (status, output) = HelperProcess.Run("unshare", "-r", "-n", "dotnet", self, "run", "sh", "-c", "id -u; exit 4");
+        Assert.Equal("0\n", output);
+        Assert.Equal(4, status);
+    }
+
+    [Fact]
+    public void Root_s_map_shows_each_number_as_itself()
+    {
+        Assert.Equal("0 0 1\n1 1 65536\n", IdMaps.IdentityOf("         0       1000          1\n         1     100000      65536\n"));
+        Assert.Equal("0 0 4294967295\n", IdMaps.IdentityOf("         0          0 4294967295\n"));
+        Assert.Equal("", IdMaps.IdentityOf(""));
+    }
+
+    [Fact]
+    public void The_environment_is_passed_on_octet_for_octet_but_for_what_changes()
+    {
+        byte[] own = [.. "A=1\0B="u8, 0xff, 0, .. "PATH=/old\0=odd\0LAST=x"u8];
+        List<byte[]> passed = CommandLookup.Environment(own, new Dictionary<string, string> { ["PATH"] = "/new", ["MORE"] = "" });
+        byte[][] expected = [[.. "A=1\0"u8], [.. "B="u8, 0xff, 0], [.. "=odd\0"u8], [.. "LAST=x\0"u8], [.. "PATH=/new\0"u8], [.. "MORE=\0"u8]];
+        Assert.Equal(expected, passed);
+    }
+
+    [Fact]
+    public void A_program_is_looked_up_as_a_shell_does()
+    {
+        Directory.CreateDirectory($"{_directory}/a/prog");
+        Directory.CreateDirectory($"{_directory}/b");
+        File.WriteAllText($"{_directory}/b/prog", "");
+        string path = $"{_directory}/a:{_directory}/b:/usr/bin:/bin";
+        Assert.Equal(Errno.EACCES, Assert.Throws<LinuxException>(() => CommandLookup.Find("prog", path)).Errno);
+        File.SetUnixFileMode($"{_directory}/b/prog", UnixFileMode.UserExecute);
+        Assert.Equal($"{_directory}/b/prog", CommandLookup.Find("prog", path));
+        Assert.Equal("./prog", CommandLookup.Find("./prog", path));
+        Assert.Equal(Errno.ENOENT, Assert.Throws<LinuxException>(() => CommandLookup.Find("", path)).Errno);
+    }
+
     [NamespaceFact]
     public void Its_status_is_known_when_the_caller_ignores_SIGCHLD()
     {

@@ -24,10 +24,14 @@ namespace Slirp.Core;
 /// </remarks>
 public sealed class GuestIngress<TWorld>(
     FrameSender<TWorld> sender, NetworkPlan plan, IGuestServices services, TcpEngine<TWorld> tcp, UdpEngine<TWorld> udp,
-    IcmpEngine<TWorld> icmp, Reassembler<TWorld> reassembler, FramePool pool, Counters counters) where TWorld : struct, IWorld
+    IcmpEngine<TWorld> icmp, Reassembler<TWorld> reassembler, FramePool pool, Counters counters,
+    UdpForwards<TWorld>? forwards = null) where TWorld : struct, IWorld
 {
     /// <summary>Where in a slot the link puts the Ethernet header; before it the virtio header, zero where the link has none.</summary>
     public const int EthernetOffset = VirtioNetHeader.Length;
+
+    // Where an IPv6 packet without extension headers names its upper protocol (RFC 8200 section 3).
+    private const int Ipv6NextHeaderOffset = 6;
 
     private const int IpOffset = EthernetOffset + EthernetView.HeaderLength;
 
@@ -100,9 +104,10 @@ public sealed class GuestIngress<TWorld>(
         }
         if (ip.IsFragment)
         {
-            if (!reassembler.TryAddIpv4(origin.Source, ip, now, out OwnedFrame whole, out int start, out int length)) return;
-            OnIpv4(new Origin(origin.Source, default, whole, IsWhole: true), pool.Octets(whole)[..(start + length)], start, now);
-            pool.Release(whole);
+            if (!reassembler.TryAdd(origin.Source, ip, now, out ReassembledPacket packet)) return;
+            var whole = new Origin(origin.Source, default, packet.Frame, IsWhole: true);
+            OnIpv4(whole, pool.Octets(packet.Frame)[..(packet.Offset + packet.Length)], packet.Offset, now);
+            pool.Release(packet.Frame);
             return;
         }
         if (IsExpired(origin, ip.TimeToLive, ip.Destination, ip.Octets, now)) return;
@@ -131,9 +136,10 @@ public sealed class GuestIngress<TWorld>(
         }
         if (upper.HasFragment && !upper.IsAtomicFragment)
         {
-            if (!reassembler.TryAddIpv6(origin.Source, ip, upper, now, out OwnedFrame whole, out int start, out int length)) return;
-            OnIpv6(new Origin(origin.Source, default, whole, IsWhole: true), pool.Octets(whole)[..(start + length)], start, now);
-            pool.Release(whole);
+            if (!reassembler.TryAdd(origin.Source, ip, upper, now, out ReassembledPacket packet)) return;
+            var whole = new Origin(origin.Source, default, packet.Frame, IsWhole: true);
+            OnIpv6(whole, pool.Octets(packet.Frame)[..(packet.Offset + packet.Length)], packet.Offset, now);
+            pool.Release(packet.Frame);
             return;
         }
         if (IsExpired(origin, ip.HopLimit, ip.Destination, ip.Octets, now)) return;
@@ -157,7 +163,7 @@ public sealed class GuestIngress<TWorld>(
                 OnUdp(origin, head, packet, l4, now);
                 break;
             case IpProtocol.Icmp when head.Source.IsIpv4:
-                icmp.OnMessage(origin.Source, head.Source, head.Destination, l4, head.TrafficClass, head.HopLimit, packet, now);
+                icmp.OnMessage(origin.Source, head.Source, head.Destination, l4, head.TrafficClass, head.HopLimit, head.DontFragment, packet, now);
                 break;
             case IpProtocol.Icmpv6 when !head.Source.IsIpv4:
                 OnIcmpv6(origin, head, packet, l4, now);
@@ -167,8 +173,9 @@ public sealed class GuestIngress<TWorld>(
                 break;
             default:
                 Drop(DropReason.UnknownProtocol);
-                // Protocol unreachable; in IPv6 an unrecognised next header (RFC 1122 section 3.2.2.1, RFC 8200 section 4).
-                sender.SendIcmpError(origin.Source, plan.GatewayFor(head.Source), IcmpError.ProtocolUnreachable(head.Source.IsIpv4), packet, now);
+                sender.SendIcmpError(
+                    origin.Source, plan.GatewayFor(head.Source),
+                    IcmpError.ProtocolUnreachable(head.Source.IsIpv4, Ipv6NextHeaderOffset), packet, now);
                 break;
         }
     }
@@ -211,6 +218,10 @@ public sealed class GuestIngress<TWorld>(
         }
         var from = new IpEndpoint(head.Source, datagram.SourcePort);
         var to = new IpEndpoint(head.Destination, datagram.DestinationPort);
+        int segmentSize = isTrain ? origin.Virtio.GsoSize : 0;
+        // Before our own servers: somebody outside may appear as the gateway with the port of one of them.
+        if (forwards?.TryCarryAnswer(origin.Source, from, to, datagram.Payload, segmentSize, head.TrafficClass, head.HopLimit, now) == true)
+            return;
         if (IsForServices(to))
         {
             if (services.OnDatagram(new LocalDatagram(origin.Source, from, to), datagram.Payload, now)) return;
@@ -222,7 +233,7 @@ public sealed class GuestIngress<TWorld>(
             }
         }
         udp.OnDatagram(
-            origin.Source, from, to, datagram.Payload, isTrain ? origin.Virtio.GsoSize : 0, head.TrafficClass, head.HopLimit,
+            origin.Source, from, to, datagram.Payload, segmentSize, head.TrafficClass, head.HopLimit,
             head.DontFragment, packet, now);
     }
 
@@ -247,7 +258,7 @@ public sealed class GuestIngress<TWorld>(
             services.OnNeighbourDiscovery(origin.Source, head.Source, head.Destination, head.HopLimit, l4, now);
             return;
         }
-        icmp.OnMessage(origin.Source, head.Source, head.Destination, l4, head.TrafficClass, head.HopLimit, packet, now);
+        icmp.OnMessage(origin.Source, head.Source, head.Destination, l4, head.TrafficClass, head.HopLimit, head.DontFragment, packet, now);
     }
 
     /// <summary>A packet on its last hop goes no further than us (RFC 1812 section 5.3.1): so traceroute sees the gateway.</summary>

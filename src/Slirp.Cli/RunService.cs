@@ -1,0 +1,124 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Slirp.Cli.Options;
+using Slirp.Core.Network;
+using Slirp.Host;
+using Slirp.Linux;
+using Slirp.Linux.Namespaces;
+using Slirp.Linux.Netlink;
+using Slirp.Linux.Tap;
+using Slirp.Wire;
+
+namespace Slirp.Cli;
+
+/// <summary><c>slirpnet run [OPTION]... [--] [CMD [ARG]...]</c>: a command in namespaces of its own, with this network,
+/// until the command ends.</summary>
+/// <remarks>The command has the terminal and the process group of this program. So what is typed there (SIGINT, SIGQUIT)
+/// reaches it without us, and this program only has to survive it; what is sent to this program alone (SIGTERM, SIGHUP)
+/// is passed on.</remarks>
+internal sealed class RunService(RunOptions options, Log log)
+{
+    /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
+    private const int LeastIpv6Mtu = 1280;
+
+    // Nobody who parses slirp4netns' command line is concerned here, so both families are simply there.
+    private readonly NetworkOptions _network = options.Network with { EnableIpv6 = options.Network.Mtu >= LeastIpv6Mtu };
+
+    /// <returns>The command's exit status, or 128 and the number of the signal that ended it.</returns>
+    /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
+    public int Run()
+    {
+        string directory = Directory.CreateTempSubdirectory("slirpnet-").FullName;
+        try
+        {
+            string resolvConf = Path.Combine(directory, "resolv.conf");
+            File.WriteAllText(resolvConf, ResolvConfFor(_network));
+            File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+            File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
+            return RunIn(resolvConf);
+        }
+        catch (LinuxException e) when (e.Step == "execve")
+        {
+            return Refused(e);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    private int RunIn(string resolvConf)
+    {
+        using NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
+        {
+            Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
+            TapName = RunOptions.TapName,
+            VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
+            Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
+            ResolvConfPath = _network.DisableDns ? null : resolvConf,
+            MountSys = true,
+        });
+        foreach (NamespaceWarning warning in command.Warnings) log.Debug(warning.ToString());
+        using TapDevice tap = TapDevice.FromAttached(command.TapQueues, GuestNetwork.Wanted(_network.NoOffload));
+        using var route = new RouteSocket(command.Netlink);
+        GuestInterface.RaiseTransmitQueue(route, route.GetLink(tap.Name));
+        LinkInfo link = GuestInterface.Configure(route, tap.Name, _network);
+        NetworkPlan plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
+
+        LinuxException? refused = null;
+        var supervision = new SupervisorOptions
+        {
+            Target = command.Process,
+            OnSignal = signal => PassOn(command, signal),
+        };
+        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, () =>
+        {
+            try
+            {
+                command.Go();
+            }
+            catch (LinuxException e)
+            {
+                refused = e; // the command has ended with it, so the supervisor returns by itself
+            }
+        });
+        if (refused is null)
+        {
+            // Exit-fd ended us, or the link did: the command goes with its network.
+            if (!command.Process.HasEnded) command.Process.Signal(SIGTERM);
+            return command.WaitForExit();
+        }
+        return Refused(refused);
+    }
+
+    /// <summary>The command cannot be executed: what a shell would say, and its status.</summary>
+    private static int Refused(LinuxException refused)
+    {
+        StandardStreams.Error($"slirpnet: {refused.Message}\n");
+        return NamespaceCommand.ExitStatusFor(refused);
+    }
+
+    private const int SIGHUP = 1, SIGTERM = 15;
+
+    private static bool PassOn(NamespaceCommand command, PosixSignal signal)
+    {
+        if (signal == PosixSignal.SIGTERM) _ = command.Process.Signal(SIGTERM);
+        else if (signal == PosixSignal.SIGHUP) _ = command.Process.Signal(SIGHUP);
+        return true;
+    }
+
+    private static string UserShell() => Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell ? shell : "/bin/sh";
+
+    /// <summary>Our forwarder in both families, and the host's search list.</summary>
+    private static string ResolvConfFor(NetworkOptions network)
+    {
+        NetworkPlan plan = GuestNetwork.PlanFor(network, default);
+        using var host = new ResolverWatch();
+        var text = new StringBuilder();
+        IReadOnlyList<string> search = host.Current.SearchDomains;
+        if (search.Count > 0) text.Append("search ").AppendJoin(' ', search).Append('\n');
+        text.Append("nameserver ").Append(plan.Dns).Append('\n');
+        if (plan.EnableIpv6) text.Append("nameserver ").Append(plan.Dns6).Append('\n');
+        return text.ToString();
+    }
+}

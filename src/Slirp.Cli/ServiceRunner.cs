@@ -1,0 +1,55 @@
+using Slirp.Cli.Options;
+using Slirp.Core.Network;
+using Slirp.Host;
+using Slirp.Host.Control;
+using Slirp.Host.Forwards;
+using Slirp.Linux;
+using Slirp.Linux.Tap;
+
+namespace Slirp.Cli;
+
+/// <summary>What attaching and running have in common: a worker on a TAP, under a supervisor, until something ends it.</summary>
+internal static class ServiceRunner
+{
+    /// <param name="ready">Called once everything answers.</param>
+    /// <exception cref="ForwardException">A published port cannot be had.</exception>
+    public static EndReason Serve(
+        TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, SupervisorOptions supervision,
+        Log log, Action ready)
+    {
+        using var resolver = new ResolverWatch();
+        foreach (string warning in resolver.Current.Warnings) log.Warning(warning);
+        using var worker = new Worker(tap.Queue(0), tap.HasVnetHeader, new WorkerOptions
+        {
+            Plan = plan,
+            Offloads = GuestNetwork.OffloadsOf(tap),
+            Resolvers = resolver.Current,
+            Warn = log.Warning,
+        });
+        using var forwards = new ForwardTable(worker, plan);
+        PublishedPorts.Bind(forwards, network.Publish, plan, log);
+        using ControlServer? control = lifecycle.ApiSocket is string path
+            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap)).Write)
+            : null;
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Log = log.Info };
+        using var supervisor = new Supervisor(worker, resolver, supervision);
+        EndReason reason = supervisor.Run(() =>
+        {
+            control?.Start();
+            ready();
+            TellReady(lifecycle);
+        });
+        if (reason == EndReason.LinkLost)
+            log.Error($"read on {tap.Name}: {worker.LinkError.Describe()}; the interface was deleted or its namespace is gone");
+        return reason;
+    }
+
+    /// <summary>One octet and then the end: every caller of slirp4netns waits for one or the other. A descriptor that is
+    /// no good is the caller's affair.</summary>
+    private static void TellReady(LifecycleOptions lifecycle)
+    {
+        if (lifecycle.ReadyFd is not int fd) return;
+        _ = Descriptor.Write(new RawFd(fd), "1"u8);
+        if (fd > 2) Descriptor.Close(new RawFd(fd));
+    }
+}

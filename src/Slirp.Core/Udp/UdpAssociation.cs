@@ -1,0 +1,40 @@
+using Slirp.Core.Flows;
+using Slirp.Wire;
+
+namespace Slirp.Core.Udp;
+
+/// <summary>Somebody outside who speaks to the guest through a forward: found from the guest's side by what the guest
+/// sees, from outside by the true addresses. Reused after it is closed.</summary>
+internal sealed class UdpAssociation : IFlow
+{
+    public UdpAssociation() => Outside = new OutsideSide(this);
+
+    /// <summary>As the guest sees it.</summary>
+    public FlowKey Key { get; set; }
+    public int Index { get; set; }
+    public int Generation { get; set; }
+
+    public OutsideSide Outside { get; }
+
+    public UdpForwardPort? Port { get; set; }
+    public MacAddress Station { get; set; }
+    public uint InterfaceIndex { get; set; }
+
+    /// <summary>The guest has answered.</summary>
+    public bool IsAnswered { get; set; }
+    public Instant LastUsed { get; set; }
+
+    public IpEndpoint Remote => Outside.Key.Guest;
+
+    public IpAddress LocalAddress => Outside.Key.Remote.Address;
+
+    /// <summary>The entry in the table of true addresses: the remote endpoint in the guest's place, the local endpoint that
+    /// was hit in the remote's.</summary>
+    internal sealed class OutsideSide(UdpAssociation association) : IFlow
+    {
+        public UdpAssociation Association { get; } = association;
+        public FlowKey Key { get; set; }
+        public int Index { get; set; }
+        public int Generation { get; set; }
+    }
+}

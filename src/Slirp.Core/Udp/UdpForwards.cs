@@ -1,0 +1,204 @@
+using Slirp.Core.Flows;
+using Slirp.Core.Link;
+using Slirp.Core.Memory;
+using Slirp.Core.Network;
+using Slirp.Core.Timers;
+using Slirp.Core.World;
+using Slirp.Wire;
+
+namespace Slirp.Core.Udp;
+
+/// <summary>Carries UDP from outside to the guest through forwarded ports, and the guest's answers back.</summary>
+/// <remarks>
+/// <para><b>Model.</b> A forward has one socket, shared by all who send to it. Each remote endpoint gets an association:
+/// what the guest sees (<see cref="OutsideView"/>) on one side, the true remote endpoint and the local address that was
+/// hit on the other. A datagram of the guest to an associated endpoint leaves from the forward's socket, from that very
+/// local address; any other datagram of the guest is none of ours.</para>
+/// <para><b>Invariants.</b> A pair of guest endpoint and remote endpoint as the guest sees it belongs to one association:
+/// if two outside conversations would look the same inside (one remote that speaks to two forwards of one guest port),
+/// the later one appears as the gateway, so that each answer leaves from where its question came in.</para>
+/// <para><b>Loops.</b> A datagram that comes from one of our own forwarded ports is dropped: two servers of the guest that
+/// answer everything would answer each other for ever.</para>
+/// <para><b>Host loopback.</b> What the outside began may be answered whether or not the guest may reach host loopback
+/// itself: an association is an exact pair of endpoints.</para>
+/// <para><b>Limits.</b> <see cref="UdpForwardLimits"/>. Room is made by the association idle longest, one without an
+/// answer first, so a flood of spoofed sources does not push out conversations. A turn reads so often from a port.</para>
+/// <para><b>Kernel assumptions.</b> udp(7), ip(7) IP_PKTINFO; without IP_RECVERR an unconnected UDP socket is not told of
+/// ICMP errors, so one remote that has gone cannot disturb the others.</para>
+/// </remarks>
+public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
+{
+    /// <summary>Receives per port and turn: each may be 64 KiB of coalesced datagrams.</summary>
+    private const int ReceivesPerTurn = 32;
+
+    private readonly FrameSender<TWorld> _sender;
+    private readonly NetworkPlan _plan;
+    private readonly FlowGate _gate;
+    private readonly IGuestStations _stations;
+    private readonly FramePool _pool;
+    private readonly TimerWheel _timers;
+    private readonly Counters _counters;
+    private readonly UdpForwardLimits _limits;
+    private readonly OwnedFrame _receiveBuffer;
+    private readonly Queue<UdpForwardPort> _ready = new();
+    private readonly HashSet<IpEndpoint> _own = [];
+    private TWorld _world;
+
+    public UdpForwards(
+        TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, IGuestStations stations, FramePool pool,
+        TimerWheel timers, Counters counters, UdpForwardLimits? limits = null)
+    {
+        (_world, _sender, _plan, _gate, _stations) = (world, sender, plan, gate, stations);
+        (_pool, _timers, _counters) = (pool, timers, counters);
+        _limits = limits ?? new UdpForwardLimits();
+        _table = new FlowTable<UdpAssociation>(_limits.Associations);
+        _outside = new FlowTable<UdpAssociation.OutsideSide>(_limits.Associations);
+        if (!pool.TryRent(out _receiveBuffer)) throw new InvalidOperationException("no frame slot for the receive buffer of forwards");
+    }
+
+    /// <summary>Some port has more to read than its last turn allowed.</summary>
+    public bool HasWork => _ready.Count > 0;
+
+    /// <summary>A port is open; its events come by <see cref="OnReadable"/> from now on.</summary>
+    public void Add(UdpForwardPort port) => _own.Add(port.Bound);
+
+    /// <summary>Forgets ports and who spoke through them; afterwards their sockets may be closed.</summary>
+    public void Remove(ReadOnlySpan<UdpForwardPort> ports)
+    {
+        foreach (UdpForwardPort port in ports)
+        {
+            port.IsRemoved = true;
+            port.IsReadable = false;
+            _own.Remove(port.Bound);
+        }
+        for (int slot = 0; slot < _table.SlotCount; slot++)
+        {
+            if (_table.At(slot) is { Port.IsRemoved: true } association) Close(association);
+        }
+    }
+
+    public void OnReadable(UdpForwardPort port, Instant now)
+    {
+        if (port.IsRemoved) return;
+        port.IsReadable = true;
+        // One that waits already has its turn when those before it have had theirs.
+        if (!port.IsQueued) Serve(port, now);
+    }
+
+    /// <summary>Gives each waiting port one turn.</summary>
+    public void RunReady(Instant now)
+    {
+        for (int count = _ready.Count; count > 0 && _ready.TryDequeue(out UdpForwardPort? port); count--)
+        {
+            port.IsQueued = false;
+            if (!port.IsRemoved) Serve(port, now);
+        }
+    }
+
+    /// <summary>Forgets everything and gives back the receive buffer; of no use after that. Sockets are their owner's.</summary>
+    public void CloseAll()
+    {
+        for (int slot = 0; slot < _table.SlotCount; slot++)
+        {
+            if (_table.At(slot) is UdpAssociation association) Close(association);
+        }
+        _timers.Cancel(ref _upkeep);
+        _ready.Clear();
+        _pool.Release(_receiveBuffer);
+    }
+
+    /// <summary>Carries a datagram of the guest, or several of one size, if it is an answer to somebody outside.</summary>
+    /// <param name="source">The station it came from.</param>
+    /// <param name="segmentSize">The GsoSize of a UdpL4 frame, else 0.</param>
+    /// <param name="hopLimit">As the guest sent it; one hop is ours.</param>
+    /// <returns>False if nobody outside has that endpoint.</returns>
+    public bool TryCarryAnswer(
+        MacAddress source, IpEndpoint from, IpEndpoint to, ReadOnlySpan<byte> payload, int segmentSize, byte trafficClass,
+        byte hopLimit, Instant now)
+    {
+        if (_table.Count == 0 || !_table.TryFind(new FlowKey(from, to), out UdpAssociation? association)) return false;
+        association.Station = source;
+        Touch(association, isAnswer: true, now);
+        UdpForwardPort port = association.Port!;
+        var options = new DatagramOptions(
+            segmentSize < payload.Length ? segmentSize : 0, trafficClass, (byte)Math.Max(1, hopLimit - 1), DontFragment: false)
+        {
+            LocalAddress = port.Bound.Address.IsAny ? association.LocalAddress : default,
+            InterfaceIndex = association.InterfaceIndex,
+        };
+        if (!Send(port.Socket, association.Remote, payload, options)) _counters.Drop(DropReason.UdpHostSendFailed);
+        return true;
+    }
+
+    private bool Send(HostSocket socket, IpEndpoint remote, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    {
+        IoResult sent = _world.SendTo(socket, remote, payload, options);
+        if (sent.IsOk) return true;
+        if (options.SegmentSize == 0 || sent.WouldBlock) return false;
+        // Too many segments, or too large ones for this path, or no such option: one by one they may pass.
+        DatagramOptions single = options with { SegmentSize = 0 };
+        while (!payload.IsEmpty)
+        {
+            ReadOnlySpan<byte> datagram = payload[..Math.Min(options.SegmentSize, payload.Length)];
+            payload = payload[datagram.Length..];
+            if (!_world.SendTo(socket, remote, datagram, single).IsOk) return false;
+        }
+        return true;
+    }
+
+    private void Serve(UdpForwardPort port, Instant now)
+    {
+        for (int budget = ReceivesPerTurn; port.IsReadable && budget > 0; budget--) ReceiveOne(port, now);
+        if (!port.IsReadable) return;
+        port.IsQueued = true;
+        _ready.Enqueue(port);
+    }
+
+    private void ReceiveOne(UdpForwardPort port, Instant now)
+    {
+        Span<byte> buffer = _pool.Octets(_receiveBuffer);
+        IoResult received = _world.ReceiveFrom(port.Socket, buffer, out DatagramInfo info);
+        if (received.IsOk) Deliver(port, buffer[..received.Count], info, now);
+        else if (received.WouldBlock) port.IsReadable = false; // other errors were another datagram's, and are told once
+    }
+
+    private void Deliver(UdpForwardPort port, ReadOnlySpan<byte> payload, in DatagramInfo info, Instant now)
+    {
+        IpEndpoint remote = info.Source;
+        IpAddress local = port.Bound.Address.IsAny ? info.LocalAddress : port.Bound.Address;
+        if (info.Truncated || remote.Port == 0)
+        {
+            _counters.Drop(DropReason.BadUdpHeader); // nobody could be answered at port 0
+            return;
+        }
+        if (remote.Address.IsAny || IsMany(remote.Address) || IsMany(local))
+        {
+            _counters.Drop(DropReason.BadSourceAddress);
+            return;
+        }
+        if (IsOwn(remote, local))
+        {
+            _counters.Drop(DropReason.ForwardLoop);
+            return;
+        }
+        var outside = new FlowKey(remote, port.Bound with { Address = local });
+        UdpAssociation? association = Find(outside) ?? Open(port, outside, info.InterfaceIndex, now);
+        if (association is null) return;
+        Touch(association, isAnswer: false, now);
+        if (association.Station.IsMulticast && _stations.TryFind(port.Guest.Address, now, out MacAddress station))
+            association.Station = station;
+        _sender.SendUdp(
+            association.Station, association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass);
+    }
+
+    /// <summary>Multicast or broadcast: no one to answer, and no address to answer from.</summary>
+    private static bool IsMany(IpAddress address) => address.IsMulticast || address.IsIpv4 && address.Ipv4.IsBroadcast;
+
+    private bool IsOwn(IpEndpoint remote, IpAddress local)
+    {
+        if (_own.Contains(remote)) return true;
+        if (!remote.Address.IsLoopback && remote.Address != local) return false;
+        IpAddress any = remote.Address.IsIpv4 ? Ipv4Address.Any : IpAddress.Ipv6Any;
+        return _own.Contains(remote with { Address = any });
+    }
+}

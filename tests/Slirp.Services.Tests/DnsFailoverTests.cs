@@ -1,0 +1,286 @@
+using Slirp.Core.World;
+using Slirp.Testing;
+using Slirp.Wire;
+using Xunit;
+using static Slirp.Services.Tests.DnsMessage;
+
+namespace Slirp.Services.Tests;
+
+/// <summary>Resolvers that are silent, refuse, come back, change.</summary>
+public class DnsFailoverTests
+{
+    private const string Two = "nameserver 192.0.2.1\nnameserver 192.0.2.2\n";
+    private const string Three = Two + "nameserver 192.0.2.3\n";
+
+    [Fact]
+    public void A_silent_resolver_is_passed_over_after_a_second_and_a_late_answer_is_taken()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(899);
+        Assert.Equal("1", scene.Asked());
+        scene.PassMilliseconds(2);
+        Assert.Equal("12", scene.Asked());
+        scene.PassMilliseconds(300);
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        scene.Deliver(socket, Answer(query));
+        Assert.Equal((7, NoError), (Id(scene.TakeAnswer()), 0));
+        Assert.Equal(0, scene.Host.OpenCount);
+    }
+
+    [Fact]
+    public void A_dead_first_resolver_costs_one_query_a_second_once()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        var resolvers = new ScriptedResolvers(scene, static (to, query) => Ends(to, '2') ? Answer(query) : null);
+        TimeSpan first = Ask(scene, resolvers, 1);
+        Assert.InRange(first.TotalMilliseconds, 900, 950);
+        for (int i = 2; i < 1000; i++)
+        {
+            Assert.Equal(TimeSpan.Zero, Ask(scene, resolvers, i));
+            scene.Pass(TimeSpan.FromMilliseconds(250));
+            resolvers.Serve();
+        }
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+        // Whether it is back was looked at every ten seconds or so, beside ordinary queries.
+        Assert.InRange(scene.Asked().Count(c => c == '1'), 20, 27);
+    }
+
+    [Fact]
+    public void A_resolver_that_is_back_is_found_without_delay_and_comes_first_again()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        bool isBack = false;
+        var resolvers = new ScriptedResolvers(scene, (to, query) => isBack || Ends(to, '2') ? Answer(query) : null);
+        Ask(scene, resolvers, 1);
+        isBack = true;
+        for (int i = 2; i < 14; i++)
+        {
+            Assert.Equal(TimeSpan.Zero, Ask(scene, resolvers, i));
+            scene.Pass(TimeSpan.FromSeconds(1));
+        }
+        int before = scene.Asked().Length;
+        Ask(scene, resolvers, 20);
+        Assert.Equal("1", LatestAsked(scene, before));
+    }
+
+    [Fact]
+    public void A_probe_that_is_answered_late_still_counts()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        var resolvers = new ScriptedResolvers(scene, static (to, query) => Ends(to, '2') ? Answer(query) : null);
+        Ask(scene, resolvers, 1);
+        scene.Pass(TimeSpan.FromSeconds(11));
+        Ask(scene, resolvers, 2); // answered by the second, probe to the first
+        FakeSocket probe = Assert.Single(scene.Host.Sockets, s => s.IsOpen);
+        Assert.Equal(1, scene.Services.Dns.PendingCount);
+        scene.PassMilliseconds(500);
+        scene.Deliver(probe, Answer(probe.Datagrams[0].Payload));
+        scene.ExpectNothing(); // the guest has its answer already
+        Assert.Equal((0, 0), (scene.Services.Dns.PendingCount, scene.Host.OpenCount));
+        int before = scene.Asked().Length;
+        Ask(scene, resolvers, 3);
+        Assert.StartsWith("1", LatestAsked(scene, before), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_refusal_moves_the_query_on_at_once()
+    {
+        using Scene scene = Scene.Quiet(Three);
+        scene.Query(DnsMessage.Query(7));
+        scene.Unreachable(scene.Host.Last);
+        Assert.Equal("12", scene.Asked());
+        scene.Unreachable(scene.Host.Last);
+        Assert.Equal("123", scene.Asked());
+        scene.AnswerLast();
+        Assert.Equal(7, Id(scene.TakeAnswer()));
+        scene.Query(DnsMessage.Query(8));
+        Assert.Equal("1233", scene.Asked());
+    }
+
+    [Fact]
+    public void When_all_refuse_the_answer_is_SERVFAIL_at_once()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7, ednsSize: 1232));
+        scene.Unreachable(scene.Host.Last);
+        scene.ExpectNothing();
+        scene.Unreachable(scene.Host.Last);
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((7, ServFail), (Id(answer), Code(answer)));
+        Assert.Equal((0, 0), (scene.Services.Dns.PendingCount, scene.Host.OpenCount));
+        scene.Query(DnsMessage.Query(8)); // and they are asked again by the next query
+        Assert.Equal("121", scene.Asked());
+    }
+
+    [Theory]
+    [InlineData(HostError.NetworkUnreachable)]
+    [InlineData(HostError.HostUnreachable)]
+    [InlineData(HostError.NotSupported)]
+    [InlineData(HostError.AccessDenied)]
+    public void A_resolver_that_cannot_even_be_connected_to_is_a_refusal(HostError error)
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Host.OpenUdpOutcome = error;
+        scene.Query(DnsMessage.Query(7));
+        Assert.Equal(ServFail, Code(scene.TakeAnswer()));
+        scene.Host.OpenUdpOutcome = HostError.None;
+        scene.Query(DnsMessage.Query(8));
+        scene.AnswerLast();
+        Assert.Equal(8, Id(scene.TakeAnswer()));
+    }
+
+    [Theory]
+    [InlineData(HostError.NoDescriptors)]
+    [InlineData(HostError.NoBuffers)]
+    public void A_lack_of_descriptors_is_not_the_resolvers_fault_and_passes(HostError error)
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.OpenUdpOutcome = error;
+        scene.Query(DnsMessage.Query(7));
+        scene.ExpectNothing();
+        scene.PassMilliseconds(1000);
+        scene.Host.OpenUdpOutcome = HostError.None;
+        scene.PassMilliseconds(1000);
+        scene.AnswerLast();
+        Assert.Equal((7, NoError), (Id(scene.TakeAnswer()), 0));
+    }
+
+    [Fact]
+    public void With_no_descriptor_left_queries_share_what_is_open()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.DescriptorLimit = 1;
+        for (int i = 0; i < 50; i++) scene.Query(DnsMessage.Query(i));
+        Assert.Equal((1, 50), (scene.Host.OpenCount, scene.Upstream().Count));
+        foreach (SentDatagram sent in scene.Host.Last.Datagrams.ToArray()) scene.Host.Last.DeliverDatagram(sent.Destination, Answer(sent.Payload));
+        scene.Pump();
+        Assert.Equal(50, scene.Host.TakePackets().Count);
+    }
+
+    [Theory]
+    [InlineData("nameserver 192.0.2.1\n", "111", "one is asked every other step")]
+    [InlineData(Two, "12121", "two in turn")]
+    [InlineData(Three, "12312", "three in turn")]
+    public void When_all_are_silent_the_answer_is_SERVFAIL_before_the_client_gives_up(string resolvConf, string asked, string why)
+    {
+        using Scene scene = Scene.Quiet(resolvConf);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(4499);
+        scene.ExpectNothing();
+        scene.PassMilliseconds(5);
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((7, ServFail), (Id(answer), Code(answer)));
+        string all = "";
+        foreach (FakeSocket socket in scene.Host.Sockets) all += socket.Peer!.Value.Address.ToString()[^1];
+        Assert.True(asked == all, $"{why}: {all}");
+        Assert.Equal((0, 0), (scene.Services.Dns.PendingCount, scene.Host.OpenCount));
+    }
+
+    [Fact]
+    public void A_lost_query_is_repeated_under_another_identifier_and_either_answer_is_taken()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(1801);
+        List<(IpEndpoint, byte[] Query, FakeSocket Socket)> sent = scene.Upstream();
+        Assert.Equal(2, sent.Count);
+        Assert.NotSame(sent[0].Socket, sent[1].Socket);
+        scene.Deliver(sent[1].Socket, Answer(sent[1].Query));
+        Assert.Equal(7, Id(scene.TakeAnswer()));
+        Assert.Equal(0, scene.Host.OpenCount);
+    }
+
+    [Fact]
+    public void One_slow_name_does_not_put_a_resolver_down_that_answers_others()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        var resolvers = new ScriptedResolvers(scene, static (_, query) => query[13] == 's' ? null : Answer(query));
+        scene.Query(DnsMessage.Query(7, "slow.example"));
+        resolvers.Serve();
+        scene.PassMilliseconds(450);
+        Ask(scene, resolvers, 8); // the first resolver answers this
+        scene.PassMilliseconds(451);
+        resolvers.Serve();
+        int before = scene.Asked().Length;
+        Ask(scene, resolvers, 9);
+        Assert.Equal("1", LatestAsked(scene, before));
+    }
+
+    [Fact]
+    public void A_changed_configuration_is_followed_by_what_waits()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.Query(DnsMessage.Query(8, "other.example"));
+        scene.UpdateResolvers("nameserver 192.0.2.9\n");
+        Assert.Equal("1199", scene.Asked());
+        Assert.Equal(2, scene.Host.OpenCount);
+        var resolvers = new ScriptedResolvers(scene, static (_, query) => Answer(query));
+        resolvers.Serve();
+        Assert.Equal(2, scene.Host.TakePackets().Count);
+        scene.Query(DnsMessage.Query(9));
+        Assert.Equal("11999", scene.Asked());
+    }
+
+    [Fact]
+    public void A_configuration_that_becomes_empty_answers_what_waits_and_one_that_stays_changes_nothing()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.UpdateResolvers("# rewritten\n" + Two + "options ndots:2\n");
+        Assert.Equal("1", scene.Asked());
+        scene.UpdateResolvers("");
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((7, ServFail), (Id(answer), Code(answer)));
+        Assert.Equal(0, scene.Host.OpenCount);
+        scene.UpdateResolvers(Two);
+        scene.Query(DnsMessage.Query(8));
+        scene.AnswerLast();
+        Assert.Equal((8, NoError), (Id(scene.TakeAnswer()), 0));
+    }
+
+    [Fact]
+    public void What_is_known_of_a_resolver_survives_a_new_configuration()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        var resolvers = new ScriptedResolvers(scene, static (to, query) => Ends(to, '1') ? null : Answer(query));
+        Ask(scene, resolvers, 1);
+        scene.UpdateResolvers("nameserver 192.0.2.1\nnameserver 192.0.2.3\n");
+        Assert.Equal(TimeSpan.Zero, Ask(scene, resolvers, 2));
+    }
+
+    [Fact]
+    public void Eight_dead_resolvers_end_in_time_and_leave_nothing_behind()
+    {
+        string eight = string.Concat(Enumerable.Range(1, 8).Select(i => $"nameserver 192.0.2.{i}\n"));
+        using Scene scene = Scene.Quiet(eight);
+        for (int i = 0; i < 500; i++) scene.Query(DnsMessage.Query(i));
+        scene.PassMilliseconds(4505);
+        Assert.Equal(500, scene.Host.TakePackets().Count);
+        Assert.Equal((0, 0), (scene.Services.Dns.PendingCount, scene.Host.OpenCount));
+        scene.Query(DnsMessage.Query(1000));
+        Assert.Equal('6', scene.Upstream()[^1].To.Address.ToString()[^1]); // the first that was never asked
+    }
+
+    /// <summary>Asks and lets time pass until the answer is there.</summary>
+    private static TimeSpan Ask(Scene scene, ScriptedResolvers resolvers, int id)
+    {
+        Core.Instant start = scene.Clock.Now;
+        scene.Query(DnsMessage.Query(id), DnsScene.Guest with { Port = (ushort)(20_000 + id) });
+        resolvers.Serve();
+        while (!scene.HasAnswer())
+        {
+            scene.PassMilliseconds(10);
+            resolvers.Serve();
+            Assert.InRange((scene.Clock.Now - start).TotalSeconds, 0, 6);
+        }
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((id, NoError), (Id(answer), Code(answer)));
+        return scene.Clock.Now - start;
+    }
+
+    private static bool Ends(IpEndpoint endpoint, char digit) => endpoint.Address.ToString()[^1] == digit;
+
+    private static string LatestAsked(Scene scene, int before) => scene.Asked()[before..];
+}
