@@ -18,7 +18,11 @@ namespace Slirp.Cli;
 /// is passed on.</remarks>
 internal sealed class RunService(RunOptions options, Log log)
 {
-    private readonly NetworkOptions _network = options.Network;
+    /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
+    private const int LeastIpv6Mtu = 1280;
+
+    // Nobody who parses slirp4netns' command line is concerned here, so both families are simply there.
+    private readonly NetworkOptions _network = options.Network with { EnableIpv6 = options.Network.Mtu >= LeastIpv6Mtu };
 
     /// <returns>The command's exit status, or 128 and the number of the signal that ended it.</returns>
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
@@ -32,6 +36,10 @@ internal sealed class RunService(RunOptions options, Log log)
             File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
             return RunIn(resolvConf);
+        }
+        catch (LinuxException e) when (e.Step == "execve")
+        {
+            return Refused(e);
         }
         finally
         {
@@ -80,6 +88,12 @@ internal sealed class RunService(RunOptions options, Log log)
             if (!command.Process.HasEnded) command.Process.Signal(SIGTERM);
             return command.WaitForExit();
         }
+        return Refused(refused);
+    }
+
+    /// <summary>The command cannot be executed: what a shell would say, and its status.</summary>
+    private static int Refused(LinuxException refused)
+    {
         StandardStreams.Error($"slirpnet: {refused.Message}\n");
         return NamespaceCommand.ExitStatusFor(refused);
     }

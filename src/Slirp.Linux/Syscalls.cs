@@ -181,6 +181,7 @@ public static class Syscalls
     public static readonly SyscallId flock = new("flock", 73, 32);
     public static readonly SyscallId fallocate = new("fallocate", 285, 47);
     public static readonly SyscallId setsid = new("setsid", 112, 157);
+    public static readonly SyscallId getpriority = new("getpriority", 140, 141);
     public static readonly SyscallId setpgid = new("setpgid", 109, 154);
     public static readonly SyscallId getpgid = new("getpgid", 121, 155);
     public static readonly SyscallId getsid = new("getsid", 124, 156);

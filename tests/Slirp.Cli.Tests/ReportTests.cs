@@ -13,7 +13,7 @@ public class ReportTests
         -e, --exit-fd=FD         end when the other side of this descriptor is closed
         -r, --ready-fd=FD        write "1" to this descriptor when the network is ready
         -m, --mtu=MTU            MTU of the interface (default=1500, min=68, max=65521)
-        -6, --enable-ipv6        give the namespace IPv6 too (needs an MTU of 1280 or more)
+        -6, --enable-ipv6        give the namespace IPv6 too, from MTU 1280 up (run always does)
         -a, --api-socket=PATH    serve the JSON API on a UNIX socket at this path
         --cidr=CIDR              IPv4 network of the namespace (default=10.0.2.0/24)
         --disable-host-loopback  close every way to 127.0.0.1 and ::1 of the host

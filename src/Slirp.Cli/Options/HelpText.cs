@@ -17,7 +17,7 @@ public static class HelpText
         new(OptionId.ExitFd, "FD", "end when the other side of this descriptor is closed"),
         new(OptionId.ReadyFd, "FD", "write \"1\" to this descriptor when the network is ready"),
         new(OptionId.Mtu, "MTU", "MTU of the interface (default=1500, min=68, max=65521)"),
-        new(OptionId.EnableIpv6, null, "give the namespace IPv6 too (needs an MTU of 1280 or more)"),
+        new(OptionId.EnableIpv6, null, "give the namespace IPv6 too, from MTU 1280 up (run always does)"),
         new(OptionId.ApiSocket, "PATH", "serve the JSON API on a UNIX socket at this path"),
         new(OptionId.Cidr, "CIDR", "IPv4 network of the namespace (default=10.0.2.0/24)"),
         new(OptionId.DisableHostLoopback, null, "close every way to 127.0.0.1 and ::1 of the host"),

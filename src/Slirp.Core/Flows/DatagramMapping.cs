@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Slirp.Core.Timers;
 using Slirp.Core.World;
 using Slirp.Wire;
@@ -7,6 +8,9 @@ namespace Slirp.Core.Flows;
 /// <summary>One guest endpoint and the host socket that speaks for it (RFC 4787: a mapping). Reused after it is closed.</summary>
 public abstract class DatagramMapping : IFlow
 {
+    private RemoteCache _remotes;
+    private int _remoteCount, _nextRemote;
+
     public FlowKey Key { get; internal set; }
     public int Index { get; set; }
     public int Generation { get; set; }
@@ -34,6 +38,27 @@ public abstract class DatagramMapping : IFlow
 
     public bool IsIpv4 => Key.Guest.Address.IsIpv4;
 
+    /// <summary>Where a destination of the guest lies on the host, if the gate was asked about it lately.</summary>
+    internal bool TryFindRemote(IpEndpoint remote, out IpEndpoint host)
+    {
+        foreach (ref readonly Remote known in ((ReadOnlySpan<Remote>)_remotes)[.._remoteCount])
+        {
+            if (known.AsGuestSees != remote) continue;
+            host = known.OnHost;
+            return true;
+        }
+        host = default;
+        return false;
+    }
+
+    /// <summary>Keeps the gate's answer, in the place of the oldest.</summary>
+    internal void RememberRemote(IpEndpoint remote, IpEndpoint host)
+    {
+        _remotes[_nextRemote] = new Remote(remote, host);
+        _nextRemote = (_nextRemote + 1) % RemoteCache.Length;
+        _remoteCount = Math.Min(_remoteCount + 1, RemoteCache.Length);
+    }
+
     /// <summary>Makes it as good as new for another guest endpoint.</summary>
     internal virtual void Reset(in FlowKey key)
     {
@@ -45,5 +70,17 @@ public abstract class DatagramMapping : IFlow
         Timer = default;
         TimerDue = Instant.Never;
         IsReadable = HasErrors = IsQueued = false;
+        _remotes = default;
+        _remoteCount = _nextRemote = 0;
+    }
+
+    private readonly record struct Remote(IpEndpoint AsGuestSees, IpEndpoint OnHost);
+
+    /// <summary>Four: a resolver asks two or three servers in turn, and nearly every other socket knows one peer.</summary>
+    [InlineArray(Length)]
+    private struct RemoteCache
+    {
+        public const int Length = 4;
+        private Remote _first;
     }
 }

@@ -87,16 +87,20 @@ public sealed class IcmpEngine<TWorld>(
         MacAddress source, IpEndpoint guest, IpAddress to, ReadOnlySpan<byte> message, in DatagramOptions options,
         ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        IpProtocol protocol = to.IsIpv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6;
-        var flow = new FlowKey(guest, new IpEndpoint(to, 0));
-        if (!MayPass(protocol, source, flow, ipPacket, now, out IpEndpoint host)) return;
         var key = new FlowKey(guest, default);
-        if (!Mappings.TryFind(key, out PingMapping? mapping))
+        var remote = new IpEndpoint(to, 0);
+        Mappings.TryFind(key, out PingMapping? mapping);
+        IpEndpoint host = default;
+        bool isKnown = mapping is not null && mapping.TryFindRemote(remote, out host);
+        IpProtocol protocol = to.IsIpv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6;
+        if (!isKnown && !MayPass(protocol, source, new FlowKey(guest, remote), ipPacket, now, out host)) return;
+        if (mapping is null)
         {
             HostError refusal = Open(key, source, ipPacket, now, out mapping);
             if (refusal == HostError.AccessDenied) PingForbidden = true;
             if (refusal != HostError.None) return;
         }
+        if (!isKnown) mapping!.RememberRemote(remote, host);
         mapping!.GuestMac = source;
         Mappings.Touch(mapping, now + Limits.PingIdle);
         Counters.IcmpEchoes++;

@@ -219,8 +219,7 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>A SYN may open a new connection over one in TIME-WAIT if it cannot be an old duplicate (RFC 9293 section
     /// 3.6.1, RFC 6191).</summary>
     private static bool IsNewConnection(TcpFlow flow, in GuestSegment segment) =>
-        (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst)) == TcpFlags.Syn
-        && flow.ToHost.IsEmpty
+        (segment.Flags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn
         && (segment.Sequence.IsAfter(flow.RcvNxt)
             || segment.Options.HasTimestamps && flow.HasTimestamps && (int)(segment.Options.TimestampValue - flow.TsRecent) > 0);
 

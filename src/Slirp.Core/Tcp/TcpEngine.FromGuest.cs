@@ -47,6 +47,26 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.Guest != GuestTcpState.Closed) Enqueue(flow);
     }
 
+    /// <summary>The connection with the guest is over. What it left for the host is not: while the socket has still to take
+    /// some of it, neither a reset nor a new connection on the port may undo it. A SYN comes again.</summary>
+    private void OnSegmentAfterTheEnd(TcpFlow flow, MacAddress source, in GuestSegment segment, Instant now)
+    {
+        if (!flow.ToHost.IsEmpty && (flow.Guest == GuestTcpState.LastAck || segment.Has(TcpFlags.Rst | TcpFlags.Syn)))
+        {
+            _counters.Drop(DropReason.TcpNoFlow);
+            return;
+        }
+        if (IsNewConnection(flow, segment))
+        {
+            Close(flow, CloseReason.GuestReusedPort);
+            OnSegmentWithoutFlow(source, flow.Key, segment, now);
+            return;
+        }
+        // A repeated FIN starts the wait over (RFC 9293 section 3.10.7.4, eighth check).
+        if (segment.Has(TcpFlags.Fin) && segment.Sequence + segment.Length == flow.RcvNxt) flow.LifeAt = now + _parameters.TimeWait;
+        OnSegmentInConnection(flow, segment, now);
+    }
+
     /// <summary>PAWS (RFC 7323 section 5.3): an old timestamp is an old segment. Answered, in case the guest lost our ACK.</summary>
     private bool IsOldDuplicate(TcpFlow flow, in GuestSegment segment)
     {

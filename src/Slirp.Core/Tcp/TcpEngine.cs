@@ -104,9 +104,8 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
             case GuestTcpState.SynSent:
                 OnSegmentInSynSent(flow, segment, now);
                 break;
-            case GuestTcpState.TimeWait when IsNewConnection(flow, segment):
-                Close(flow, CloseReason.GuestReusedPort);
-                OnSegmentWithoutFlow(source, key, segment, now);
+            case GuestTcpState.TimeWait or GuestTcpState.LastAck when flow.FinAcknowledged:
+                OnSegmentAfterTheEnd(flow, source, segment, now);
                 break;
             default:
                 OnSegmentInConnection(flow, segment, now);

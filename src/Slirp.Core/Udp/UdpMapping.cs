@@ -1,15 +1,10 @@
-using System.Runtime.CompilerServices;
 using Slirp.Core.Flows;
-using Slirp.Wire;
 
 namespace Slirp.Core.Udp;
 
 /// <summary>A guest UDP endpoint and its host socket.</summary>
 public sealed class UdpMapping : DatagramMapping
 {
-    private RemoteCache _remotes;
-    private int _nextRemote;
-
     /// <summary>Somebody has answered.</summary>
     public bool IsAnswered { get; internal set; }
 
@@ -22,42 +17,11 @@ public sealed class UdpMapping : DatagramMapping
     /// <summary>Questions to port 53 without an answer yet.</summary>
     internal int OpenQuestions { get; set; }
 
-    /// <summary>Where a destination of the guest lies on the host, if the gate was asked about it lately.</summary>
-    internal bool TryFindRemote(IpEndpoint remote, out IpEndpoint host)
-    {
-        foreach (ref readonly Remote known in (ReadOnlySpan<Remote>)_remotes)
-        {
-            if (known.AsGuestSees != remote || remote.Port == 0) continue;
-            host = known.OnHost;
-            return true;
-        }
-        host = default;
-        return false;
-    }
-
-    internal void RememberRemote(IpEndpoint remote, IpEndpoint host)
-    {
-        _remotes[_nextRemote] = new Remote(remote, host);
-        _nextRemote = (_nextRemote + 1) % RemoteCache.Length;
-    }
-
     internal override void Reset(in FlowKey key)
     {
         base.Reset(key);
-        _remotes = default;
-        _nextRemote = 0;
         IsAnswered = IsStream = false;
         IsDnsOnly = true;
         OpenQuestions = 0;
-    }
-
-    private readonly record struct Remote(IpEndpoint AsGuestSees, IpEndpoint OnHost);
-
-    /// <summary>Four: a resolver asks two or three servers in turn, and nearly every other socket knows one peer.</summary>
-    [InlineArray(Length)]
-    private struct RemoteCache
-    {
-        public const int Length = 4;
-        private Remote _first;
     }
 }

@@ -68,6 +68,19 @@ public sealed unsafe class SeccompFilter
         return this;
     }
 
+    /// <summary>Allows a call if the low 32 bits of an argument are one of some values; else it fails with an errno.</summary>
+    public SeccompFilter AllowIfOneOf(SyscallId call, int argument, ReadOnlySpan<uint> values, Errno otherwise)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(values.Length, 200, nameof(values)); // jumps reach 255
+        if (!IsNew(call)) return this;
+        JumpIfEqual((uint)call.Number, then: 0, otherwise: (byte)(values.Length + 3));
+        Load(ArgumentsOffset + 8 * (uint)argument);
+        for (int i = 0; i < values.Length; i++) JumpIfEqual(values[i], then: (byte)(values.Length - i), otherwise: 0);
+        Return(SECCOMP_RET_ERRNO | (uint)otherwise);
+        Return(SECCOMP_RET_ALLOW);
+        return this;
+    }
+
     /// <summary>Installs the filter on every thread, for ever. Any call that was not named fails with
     /// <paramref name="otherwise"/>, or if that is None ends the process.</summary>
     /// <returns>EACCES without no_new_privs or CAP_SYS_ADMIN; EINVAL or ENOSYS where the kernel has no seccomp; ESRCH if

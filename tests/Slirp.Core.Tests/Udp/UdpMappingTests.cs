@@ -52,6 +52,20 @@ public sealed class UdpMappingTests
     }
 
     [Fact]
+    public void More_destinations_than_are_remembered_still_go_where_they_should()
+    {
+        IpEndpoint gateway = FrameFactory.Endpoint("10.0.2.2", 7);
+        for (int round = 0; round < 3; round++)
+        {
+            _h.GuestSendsUdp(Guest, gateway, "home"u8);
+            for (int i = 0; i < 7; i++) _h.GuestSendsUdp(Guest, Server with { Port = (ushort)(i + 1) }, [(byte)(i + 1)]);
+        }
+        Assert.Equal(24, _h.Host.Last.Datagrams.Count);
+        Assert.All(_h.Host.Last.Datagrams, d => Assert.Equal(
+            d.Payload.Length == 4 ? FrameFactory.Endpoint("127.0.0.1", 7) : Server with { Port = d.Payload[0] }, d.Destination));
+    }
+
+    [Fact]
     public void Each_guest_endpoint_has_a_socket_of_its_own()
     {
         for (int port = 1; port <= 100; port++) _h.GuestSendsUdp(Guest with { Port = (ushort)port }, Server, "x"u8);

@@ -14,7 +14,7 @@ internal static class ConfinedProgram
         using var before = new EarlyThread(() => Libc.Call(Syscalls.unshare, 0x40000000).Errno);
         _ = ThreadPrivileges.SetNoNewPrivileges().OrThrow("prctl", "no_new_privs");
         SeccompFilter filter = RuntimeCalls.AddRuntime(new SeccompFilter()).Allow(RuntimeCalls.Network)
-            .AllowIf(Syscalls.getpgid, 0, uint.MaxValue, 77, Errno.EXDEV)
+            .AllowIfOneOf(Syscalls.getpriority, 0, [0, 2], Errno.EXDEV)
             .Refuse(Syscalls.execve, Errno.EPERM);
         _ = filter.InstallOnAllThreads(Errno.ENOSYS).OrThrow("seccomp", "all threads");
         Console.WriteLine($"early {before.Answer()}");
@@ -23,6 +23,7 @@ internal static class ConfinedProgram
         Console.WriteLine($"execve {ProcessImage.Replace("/bin/true", ["true"], new Dictionary<string, string>()).Errno}");
         Console.WriteLine($"unnamed {Libc.Call(Syscalls.ptrace).Errno}");
         Console.WriteLine($"clone {Libc.Call(Syscalls.clone, 0x10000000 | 17).Errno}");
+        Console.WriteLine($"one of {Priority(0)} {Priority(1)} {Priority(2)} {Priority(3)}");
         Console.WriteLine($"limit {Libc.Call(Syscalls.prlimit64, 0, 7, 1, 0).Errno}");
         return 0;
     }
@@ -78,6 +79,8 @@ internal static class ConfinedProgram
         Console.WriteLine($"environment {Environment.GetEnvironmentVariable("SLIRP_TEST")}");
         return 0;
     }
+
+    private static Errno Priority(int which) => Libc.Call(Syscalls.getpriority, which).Errno;
 
     /// <summary>What the runtime does in its life: threads, collections, exceptions, timers, files, sockets, epoll.</summary>
     private static void Work()

@@ -20,6 +20,7 @@ public sealed class ConfinementTests : IDisposable
             execve EPERM
             unnamed ENOSYS
             clone EPERM
+            one of None EXDEV None EXDEV
             limit EPERM
 
             """, output);
