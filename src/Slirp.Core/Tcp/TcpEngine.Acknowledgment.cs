@@ -66,7 +66,7 @@ public sealed partial class TcpEngine<TWorld>
     private void OnProgress(TcpFlow flow, in GuestSegment segment, int acknowledged, Instant now)
     {
         SampleRtt(flow, segment, now);
-        flow.Rtt.ResetBackoff();
+        flow.Rtt.OnProgress();
         int payload = acknowledged;
         bool finAcknowledged = flow.FinSent && payload > flow.ToGuest.Length;
         if (finAcknowledged) payload--;
@@ -87,9 +87,17 @@ public sealed partial class TcpEngine<TWorld>
     private static void SampleRtt(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         // Our own measurement, of segments sent once: nanoseconds, where the timestamp option has milliseconds.
-        if (flow.TimedSequence is not SequenceNumber timed || segment.Acknowledgment.IsBefore(timed)) return;
-        flow.Rtt.Sample(now - flow.TimedAt);
-        flow.TimedSequence = null;
+        if (flow.TimedSequence is SequenceNumber timed && segment.Acknowledgment.IsAtOrAfter(timed))
+        {
+            flow.Rtt.Sample(now - flow.TimedAt);
+            flow.TimedSequence = null;
+        }
+        else if (flow.Rtt.IsBackedOff && flow.HasTimestamps && segment.Options.HasTimestamps)
+        {
+            // Of what was sent again a timestamp tells which copy is acknowledged (RFC 7323 section 4.1).
+            int milliseconds = (int)(TimestampNow(flow, now) - segment.Options.TimestampEcho);
+            if (milliseconds >= 0) flow.Rtt.Sample(TimeSpan.FromMilliseconds(milliseconds));
+        }
     }
 
     private void OnFinAcknowledged(TcpFlow flow, Instant now)
