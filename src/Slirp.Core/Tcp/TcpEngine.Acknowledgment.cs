@@ -34,7 +34,10 @@ public sealed partial class TcpEngine<TWorld>
     {
         SequenceNumber seq = segment.Sequence, ack = segment.Acknowledgment;
         if (ack.IsBefore(flow.SndUna)) return false;
-        if (!flow.SndWl1.IsBefore(seq) && (flow.SndWl1 != seq || flow.SndWl2.IsAfter(ack))) return false;
+        // A segment that acknowledges more is later than any that did not, though its number may be older: then it is a
+        // retransmission. RFC 9293 would leave the window as it was, and so move its right edge beyond what was told.
+        bool isLater = ack.IsAfter(flow.SndUna) || flow.SndWl1.IsBefore(seq) || flow.SndWl1 == seq && flow.SndWl2.IsAtOrBefore(ack);
+        if (!isLater) return false;
         uint window = (uint)segment.Window << flow.SndWndShift;
         bool changed = window != flow.SndWnd;
         flow.SndWnd = window;
