@@ -10,7 +10,7 @@ namespace Slirp.Simulation.Tests;
 /// SLIRP_SEEDS=from-to runs others than the usual ones.</summary>
 public abstract class SeededTests(ITestOutputHelper output)
 {
-    private const int SeedsPerRun = 300;
+    private const int SeedsPerRun = 1000;
 
     protected void RunSeeds(int first, Func<SimulationPlan, SimulationPlan> adjust)
     {

@@ -69,7 +69,7 @@ public sealed record SimulationPlan
             SplitsOnLink = random.Next(2) == 0,
             Upload = random.Next(6) == 0 ? 0 : random.Next(most),
             Download = random.Next(6) == 0 ? 0 : random.Next(mostDown),
-            Link = LinkFrom(random),
+            Link = mostDown < most ? LinkFrom(random) with { Loss = 0.01, BurstLength = 1 } : LinkFrom(random),
             Guest = guest,
             GuestWrites = PaceFrom(random, mss),
             GuestReads = PaceFrom(random, mss),

@@ -18,7 +18,7 @@ public sealed record LinkProfile
     /// <summary>Octets a second; zero is no limit.</summary>
     public double Rate { get; init; }
 
-    /// <summary>Losses come in runs of about this many packets.</summary>
+    /// <summary>Losses come in runs of about this many packets, if so many come before the run is over.</summary>
     public int BurstLength { get; init; } = 1;
 }
 
@@ -26,7 +26,9 @@ public sealed record LinkProfile
 /// each copy arrives; carrying it there is the caller's.</summary>
 public sealed class LossyLink(LinkProfile profile, Random random)
 {
-    private Instant _free;
+    private static readonly TimeSpan LongestRun = TimeSpan.FromMilliseconds(20);
+
+    private Instant _free, _runEnds;
     private int _stillLost;
 
     public long Carried { get; private set; }
@@ -37,7 +39,7 @@ public sealed class LossyLink(LinkProfile profile, Random random)
     public void Send(int length, Instant now, List<Instant> arrivals)
     {
         Instant departure = Departure(length, now);
-        if (IsLost())
+        if (IsLost(now))
         {
             Lost++;
             return;
@@ -54,15 +56,16 @@ public sealed class LossyLink(LinkProfile profile, Random random)
         return _free += TimeSpan.FromSeconds(length / profile.Rate);
     }
 
-    private bool IsLost()
+    private bool IsLost(Instant now)
     {
-        if (_stillLost > 0)
+        if (_stillLost > 0 && now < _runEnds)
         {
             _stillLost--;
             return true;
         }
         if (random.NextDouble() >= profile.Loss / profile.BurstLength) return false;
         _stillLost = profile.BurstLength > 1 ? random.Next(2 * profile.BurstLength - 1) : 0;
+        _runEnds = now + LongestRun;
         return true;
     }
 
