@@ -238,7 +238,9 @@ public sealed partial class TcpEngine<TWorld>
         if (hasHoles && flow.HasSack && payload.IsEmpty)
         {
             var blocks = default(SackBlocks);
-            flow.OutOfOrder!.FillSack(ref blocks, flow.HasTimestamps ? SackBlocks.MaxCount - 1 : SackBlocks.MaxCount);
+            // Three beside timestamps, four without, fewer where the MTU ends the packet before the option space does.
+            int room = (OurMss(flow.IsIpv4) - (flow.HasTimestamps ? 12 : 0) - 4) / 8;
+            flow.OutOfOrder!.FillSack(ref blocks, Math.Clamp(room, 0, flow.HasTimestamps ? SackBlocks.MaxCount - 1 : SackBlocks.MaxCount));
             options.Sack = blocks;
         }
         flow.LastAckSent = flow.RcvNxt;

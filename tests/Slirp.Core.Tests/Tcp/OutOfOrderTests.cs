@@ -64,6 +64,22 @@ public sealed class OutOfOrderTests : TcpConversation
         Guest.TakesAll();
     }
 
+    [Theory]
+    [InlineData(68, false, 3)]
+    [InlineData(68, true, 1)]
+    [InlineData(80, true, 3)]
+    public void As_many_blocks_are_reported_as_the_MTU_has_room_for(int mtu, bool timestamps, int blocks)
+    {
+        Restart(new TcpHarnessOptions { Mtu = mtu });
+        Guest.HasTimestamps = timestamps;
+        Guest.Connects();
+        for (int i = 1; i <= 6; i++) Guest.Sends(Ack, seq: i * 100, data: _stream.AsSpan(0, 10));
+        SentPacket last = SentPacket.Parse(World.Host.Frames[^1]);
+        Assert.Equal(blocks, Reported(last).Length);
+        Assert.InRange(last.IpLength, 40, mtu);
+        Guest.TakesAll();
+    }
+
     public static TheoryData<string, int[]> Shapes => new()
     {
         { "the same twice", [100, 200, 100, 200] },

@@ -1,0 +1,144 @@
+using Slirp.Core.World;
+using Slirp.Testing;
+using Slirp.Wire;
+
+namespace Slirp.Simulation.Tests;
+
+public enum Ending
+{
+    /// <summary>Both sides send all they have and close.</summary>
+    InOrder,
+
+    /// <summary>The guest resets somewhere on the way.</summary>
+    GuestResets,
+
+    /// <summary>The host resets somewhere on the way.</summary>
+    HostResets,
+}
+
+/// <summary>Everything that a seed decides: link, guest, host and what they have to say.</summary>
+public sealed record SimulationPlan
+{
+    private static readonly int[] Mtus = [68, 100, 296, 576, 1280, 1500, 1500, 1500, 4000, 9000, 16384, 32768, 65520, 65535];
+
+    public required int Seed { get; init; }
+    public required int Mtu { get; init; }
+    public required LinkOffloads Offloads { get; init; }
+    public required TcpGuestOptions Guest { get; init; }
+    public required LinkProfile Link { get; init; }
+
+    /// <summary>A super-segment crosses the link in pieces; else whole, as between a TAP and its kernel.</summary>
+    public required bool SplitsOnLink { get; init; }
+    public required int Upload { get; init; }
+    public required int Download { get; init; }
+
+    /// <summary>Octets that guest and host programs read or write at a time, and how long they wait in between.</summary>
+    public required Pace GuestWrites { get; init; }
+    public required Pace GuestReads { get; init; }
+    public required Pace HostWrites { get; init; }
+    public required Pace HostReads { get; init; }
+    public bool HostClosesLast { get; init; }
+    public Ending Ending { get; init; }
+    public long MemoryBudget { get; init; } = 64 << 20;
+
+    public static SimulationPlan FromSeed(int seed)
+    {
+        var random = new Random(seed);
+        bool v4 = random.Next(3) > 0;
+        int mtu = Mtus[random.Next(Mtus.Length)];
+        if (!v4) mtu = Math.Max(mtu, 1280);
+        LinkOffloads offloads = random.Next(3) switch
+        {
+            0 => LinkOffloads.None,
+            1 => LinkOffloads.VirtioHeader | LinkOffloads.Checksum,
+            _ => LinkOffloads.All,
+        };
+        bool segments = offloads == LinkOffloads.All;
+        int mss = mtu - (v4 ? 40 : 60);
+        // Enough for a few hundred segments, so that a seed costs about the same whatever the MTU.
+        int most = Math.Clamp(mss * 120, 6_000, 400_000);
+        bool guestLast = random.Next(3) == 0;
+        TcpGuestOptions guest = GuestFrom(random, v4, mss, segments) with { ClosesLast = guestLast, Listens = random.Next(5) == 0 };
+        // A window that is a few octets wide takes a round trip for each of them.
+        int mostDown = Math.Min(most, guest.ReceiveBuffer * 200);
+        return new SimulationPlan
+        {
+            Seed = seed,
+            Mtu = mtu,
+            Offloads = offloads,
+            SplitsOnLink = random.Next(2) == 0,
+            Upload = random.Next(6) == 0 ? 0 : random.Next(most),
+            Download = random.Next(6) == 0 ? 0 : random.Next(mostDown),
+            Link = mostDown < most ? LinkFrom(random) with { Loss = 0.01, BurstLength = 1 } : LinkFrom(random),
+            Guest = guest,
+            GuestWrites = PaceFrom(random, mss),
+            GuestReads = PaceFrom(random, mss),
+            HostWrites = PaceFrom(random, mss),
+            HostReads = PaceFrom(random, mss),
+            HostClosesLast = !guestLast && random.Next(3) == 0,
+            Ending = random.Next(12) switch { 0 => Ending.GuestResets, 1 => Ending.HostResets, _ => Ending.InOrder },
+            MemoryBudget = random.Next(4) == 0 ? 1 << 20 : 64 << 20,
+        };
+    }
+
+    private static LinkProfile LinkFrom(Random random)
+    {
+        double[] losses = [0, 0, 0.001, 0.01, 0.03, 0.1];
+        return new LinkProfile
+        {
+            Loss = losses[random.Next(losses.Length)],
+            BurstLength = random.Next(3) == 0 ? 4 : 1,
+            Duplication = random.Next(3) == 0 ? 0.05 : 0,
+            Reordering = random.Next(3) == 0 ? 0.1 : 0,
+            Jitter = TimeSpan.FromMilliseconds(random.Next(1, 30)),
+            Delay = TimeSpan.FromMicroseconds(random.Next(3) == 0 ? random.Next(80_000) : random.Next(500)),
+            Rate = random.Next(3) == 0 ? 1e6 * random.Next(1, 200) : 0,
+        };
+    }
+
+    private static TcpGuestOptions GuestFrom(Random random, bool v4, int mss, bool segments)
+    {
+        int[] buffers = [1, 700, 3000, 20_000, 65_535, 256 << 10, 1 << 20];
+        bool tiny = random.Next(4) == 0;
+        int buffer = Math.Max(tiny ? buffers[random.Next(3)] : buffers[random.Next(3, buffers.Length)], tiny ? 1 : mss / 4);
+        // A guest does not choose a unit that its buffer has hardly any of.
+        int mostScale = Math.Min(14, int.Log2(Math.Max(1, buffer / 8)));
+        return new TcpGuestOptions
+        {
+            Addresses = v4
+                ? new IpPair(FrameFactory.Endpoint("10.0.2.100", 40000), FrameFactory.Endpoint("192.0.2.7", 80))
+                : new IpPair(FrameFactory.Endpoint("fd00::100", 40000), FrameFactory.Endpoint("2001:db8::7", 80)),
+            Mss = random.Next(8) switch { 0 => null, 1 => Math.Min(mss, random.Next(64, 1460)), _ => mss },
+            MaxSegment = mss,
+            WindowScale = random.Next(4) == 0 ? null : (byte)random.Next(mostScale + 1),
+            Sack = random.Next(4) > 0,
+            Timestamps = random.Next(3) > 0,
+            ReceiveBuffer = buffer,
+            DelayedAck = TimeSpan.FromMilliseconds(random.Next(3) == 0 ? 0 : random.Next(1, 200)),
+            SegmentsPerFrame = segments && random.Next(3) > 0 ? Math.Max(1, 60_000 / mss) : 1,
+            FinWithData = random.Next(2) == 0,
+            ProbesWithData = random.Next(2) == 0,
+            Reneges = random.Next(4) == 0 ? 2 : 0,
+        };
+    }
+
+    private static Pace PaceFrom(Random random, int mss) => random.Next(4) switch
+    {
+        0 => new Pace(1 << 20, TimeSpan.FromMilliseconds(1), 0),
+        1 => new Pace(Math.Max(50, mss / 2), TimeSpan.FromMilliseconds(2), 0),
+        2 => new Pace(mss * 8, TimeSpan.FromMilliseconds(20), 0.02),
+        _ => new Pace(mss * 40, TimeSpan.FromMilliseconds(5), 0.01),
+    };
+}
+
+/// <summary>How a program reads or writes.</summary>
+/// <param name="Octets">At most, at a time.</param>
+/// <param name="Wait">At most, in between.</param>
+/// <param name="Stall">How likely it is to stop for seconds.</param>
+public sealed record Pace(int Octets, TimeSpan Wait, double Stall)
+{
+    public int NextOctets(Random random) => random.Next(1, Octets + 1);
+
+    public TimeSpan NextWait(Random random) =>
+        random.NextDouble() < Stall ? TimeSpan.FromSeconds(3 * random.NextDouble()) : Wait * random.NextDouble();
+}

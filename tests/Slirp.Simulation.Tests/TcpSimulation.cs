@@ -1,0 +1,206 @@
+using Slirp.Core;
+using Slirp.Core.Flows;
+using Slirp.Core.World;
+using Slirp.Testing;
+using Slirp.Wire;
+
+namespace Slirp.Simulation.Tests;
+
+/// <summary>A guest and a host that exchange two streams through the engine over a bad link, in fake time.</summary>
+/// <remarks>Every frame is parsed and checked against MTU and offloads, the guest judges the engine's every segment, and at
+/// the end both streams must be whole and nothing may be left behind.</remarks>
+public sealed class TcpSimulation
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(20);
+
+    private readonly SimulationPlan _plan;
+    private readonly Random _random;
+    private readonly TcpHarness _world;
+    private readonly TcpGuest _guest;
+    private readonly LossyLink _toGuest, _toEngine;
+    private readonly PriorityQueue<Action, (long Nanoseconds, long Order)> _events = new();
+    private readonly List<Instant> _arrivals = [];
+    private readonly byte[] _upload, _download;
+    private readonly Action<string>? _trace;
+    private FakeSocket? _socket;
+    private long _order;
+    private int _delivered;
+    private bool _hostClosed;
+
+    public TcpSimulation(SimulationPlan plan, Action<string>? trace = null)
+    {
+        (_plan, _trace) = (plan, trace);
+        _random = new Random(plan.Seed ^ 0x5eed);
+        _upload = FrameFactory.Pattern(plan.Upload, plan.Seed);
+        _download = FrameFactory.Pattern(plan.Download, plan.Seed + 1);
+        _world = new TcpHarness(new TcpHarnessOptions { Mtu = plan.Mtu, Offloads = plan.Offloads, MemoryBudget = plan.MemoryBudget });
+        _world.Host.OnFrame = OnFrame;
+        _guest = new TcpGuest(plan.Guest, _random, _upload, _download) { Transmit = OnGuestSends };
+        _toGuest = new LossyLink(plan.Link, _random);
+        _toEngine = new LossyLink(plan.Link, _random);
+    }
+
+    /// <summary>How long it took until both streams were whole.</summary>
+    public TimeSpan Elapsed { get; private set; }
+
+    public Counters Counters => _world.Counters;
+
+    private Instant Now => _world.Now;
+
+    private bool IsOver => _plan.Ending == Ending.InOrder
+        ? _guest.IsDone && _socket is { IsSendShutDown: true } && _socket.SentCount == _upload.Length
+        : _world.Engine.Flows.Count == 0 && _socket is { IsOpen: false };
+
+    public void Run()
+    {
+        Instant start = Now;
+        Begin();
+        while (!IsOver)
+        {
+            Step();
+            if (Now - start > Patience) throw new InvalidOperationException("no end in sight: " + Progress());
+        }
+        Elapsed = Now - start;
+        CheckStreams();
+        // TIME-WAIT, and what has still to be repeated; a socket whose reset was lost is found by keep-alive.
+        Instant end = Now + TimeSpan.FromMinutes(10);
+        while (_world.Engine.Flows.Count > 0 && Now < end) Step();
+        if (_plan.Ending == Ending.InOrder && _socket!.WasReset) throw new InvalidOperationException("the host socket was reset");
+        _world.Dispose();
+    }
+
+    private string Progress() =>
+        $"guest received {_guest.Received} of {_download.Length}, read all but {_guest.Unread}, peer closed {_guest.PeerHasClosed}; " +
+        $"acknowledged {_guest.Acknowledged} of {_upload.Length}; host took {_socket?.SentCount}, unread {_socket?.UnreadCount}, " +
+        $"shut down {_socket?.IsSendShutDown}; {_world.Engine.Flows.Count} flows, {_plan}";
+
+    private void Begin()
+    {
+        if (_plan.Guest.Listens)
+        {
+            FakeSocket accepted = _world.Host.Accept(_plan.Guest.Addresses.Remote);
+            _world.Engine.OpenInbound(
+                accepted.Handle, new FlowKey(_plan.Guest.Addresses.Guest, _plan.Guest.Addresses.Remote), FrameFactory.GuestMac, Now);
+            OnConnected(accepted);
+        }
+        else
+        {
+            _guest.Open(Now);
+        }
+        _world.Turn();
+        Repeat(_plan.GuestWrites, n => _guest.Write(n, Now), () => _guest.HasWrittenAll && _guest.IsOpen);
+        Repeat(_plan.GuestReads, n => _guest.Read(n, Now), () => _guest.IsDone || _guest.WasReset);
+        if (_plan.Ending != Ending.InOrder) After(TimeSpan.FromMilliseconds(_random.Next(1, 400)), Break);
+    }
+
+    private void Break()
+    {
+        if (_socket is null || !_guest.IsOpen) After(TimeSpan.FromMilliseconds(50), Break);
+        else if (_guest.IsDone || !_socket.IsOpen) return;
+        else if (_plan.Ending == Ending.GuestResets) _guest.Reset(Now);
+        else _socket.DeliverReset();
+    }
+
+    /// <summary>One point in time: everything that is due, then the engine's turn.</summary>
+    private void Step()
+    {
+        if (_socket is null && _world.Host.Sockets.Count > 0)
+        {
+            FakeSocket connecting = _world.Host.Last;
+            _socket = connecting;
+            After(TimeSpan.FromMilliseconds(_random.Next(30)), () =>
+            {
+                connecting.CompleteConnect();
+                OnConnected(connecting);
+            });
+        }
+        Instant next = Instant.Earlier(_world.Timers.NextWake(), _guest.NextTimer);
+        if (_events.TryPeek(out _, out (long Nanoseconds, long Order) first)) next = Instant.Earlier(next, new Instant(first.Nanoseconds));
+        if (next == Instant.Never) throw new InvalidOperationException("nothing will ever happen again: " + Progress());
+        if (next > Now) _world.Clock.Advance(next - Now);
+        for (int batch = 0; batch < 32 && IsDue(); batch++) _events.Dequeue()();
+        if (_guest.NextTimer <= Now) _guest.OnTimer(Now);
+        _world.Turn();
+    }
+
+    private bool IsDue() => _events.TryPeek(out _, out (long Nanoseconds, long Order) first) && first.Nanoseconds <= Now.Nanoseconds;
+
+    private void OnConnected(FakeSocket socket)
+    {
+        _socket = socket;
+        socket.LimitSend(_plan.HostReads.NextOctets(_random));
+        Repeat(_plan.HostReads, n => socket.MakeRoom(n), () => !socket.IsOpen);
+        Repeat(_plan.HostWrites, n => HostWrites(socket, n), () => _hostClosed || !socket.IsOpen);
+    }
+
+    private void HostWrites(FakeSocket socket, int octets)
+    {
+        int length = Math.Min(octets, _download.Length - _delivered);
+        socket.Deliver(_download.AsSpan(_delivered, length));
+        _delivered += length;
+        if (_delivered < _download.Length || _plan.HostClosesLast && !socket.IsSendShutDown) return;
+        _hostClosed = true;
+        socket.DeliverEndOfFile();
+    }
+
+    private void OnFrame(byte[] frame)
+    {
+        SentPacket packet = SentPacket.Parse(frame);
+        TcpSegment segment = TcpSegment.From(packet);
+        _trace?.Invoke($"{Now.Nanoseconds / 1000 % 100_000_000_000} < {segment}");
+        _guest.JudgeWindow(segment);
+        int headers = packet.IpLength - segment.Payload.Length;
+        bool isTrain = packet.Virtio.GsoType != VirtioGsoType.None;
+        Require(!isTrain || (_plan.Offloads & LinkOffloads.TcpSegmentation4) != 0, "a super-segment on a link that takes none");
+        int largest = headers + (isTrain ? packet.Virtio.GsoSize : segment.Payload.Length);
+        Require(largest <= _plan.Mtu, $"a packet of {largest} octets at MTU {_plan.Mtu}");
+        int piece = isTrain && _plan.SplitsOnLink ? packet.Virtio.GsoSize : int.MaxValue;
+        foreach (TcpSegment part in segment.Split(piece))
+            Carry(_toGuest, part.Payload.Length + 40, () => _guest.OnSegment(part, Now));
+    }
+
+    private void OnGuestSends(TcpSegment segment)
+    {
+        _trace?.Invoke($"{Now.Nanoseconds / 1000 % 100_000_000_000} > {segment}");
+        int mss = _plan.Guest.MaxSegment - (segment.Options.HasTimestamps ? 12 : 0);
+        foreach (TcpSegment part in segment.Split(_plan.SplitsOnLink ? Math.Max(1, mss) : int.MaxValue))
+        {
+            Carry(_toEngine, part.Payload.Length + 40, () =>
+                _world.Inject(part.ToPacket(_plan.Guest.Addresses.Guest, _plan.Guest.Addresses.Remote)));
+        }
+    }
+
+    private void Carry(LossyLink link, int length, Action arrive)
+    {
+        _arrivals.Clear();
+        link.Send(length, Now, _arrivals);
+        foreach (Instant at in _arrivals) _events.Enqueue(arrive, (at.Nanoseconds, _order++));
+    }
+
+    private void After(TimeSpan wait, Action action) => _events.Enqueue(action, ((Now + wait).Nanoseconds, _order++));
+
+    private void Repeat(Pace pace, Action<int> action, Func<bool> isDone)
+    {
+        if (isDone()) return;
+        // Never at once, so that time passes.
+        After(pace.NextWait(_random) + TimeSpan.FromMicroseconds(200), () =>
+        {
+            action(pace.NextOctets(_random));
+            Repeat(pace, action, isDone);
+        });
+    }
+
+    private void CheckStreams()
+    {
+        ReadOnlySpan<byte> heard = _socket!.Sent;
+        bool isWhole = _plan.Ending == Ending.InOrder;
+        Require(!isWhole || heard.Length == _upload.Length, $"the host heard {heard.Length} of {_upload.Length} octets");
+        Require(heard.Length <= _upload.Length && heard.SequenceEqual(_upload.AsSpan(0, heard.Length)), "the host heard other octets");
+        Require(!isWhole || _guest.Received == _download.Length, $"the guest received {_guest.Received} of {_download.Length} octets");
+    }
+
+    private static void Require(bool condition, string complaint)
+    {
+        if (!condition) throw new InvalidOperationException(complaint);
+    }
+}
