@@ -14,8 +14,8 @@ namespace Slirp.Cli;
 /// <summary><c>slirpnet run [OPTION]... [--] [CMD [ARG]...]</c>: a command in namespaces of its own, with this network,
 /// until the command ends.</summary>
 /// <remarks>The command has the terminal and the process group of this program. So what is typed there (SIGINT, SIGQUIT)
-/// reaches it without us, and this program only has to survive it; what is sent to this program alone (SIGTERM, SIGHUP)
-/// is passed on.</remarks>
+/// reaches it without us, and this program only has to survive it; what is sent to this program alone (SIGTERM,
+/// SIGHUP, SIGUSR1, SIGUSR2) is passed on.</remarks>
 internal sealed class RunService(RunOptions options, Log log)
 {
     /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
@@ -69,6 +69,7 @@ internal sealed class RunService(RunOptions options, Log log)
         var supervision = new SupervisorOptions
         {
             Target = command.Process,
+            Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
             OnSignal = signal => PassOn(command, signal),
         };
         _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, () =>
@@ -98,12 +99,21 @@ internal sealed class RunService(RunOptions options, Log log)
         return NamespaceCommand.ExitStatusFor(refused);
     }
 
-    private const int SIGHUP = 1, SIGTERM = 15;
+    private const int SIGHUP = 1, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15;
 
+    // What somebody sends to this program means the command. PosixSignal takes the kernel's own numbers too.
+    private static readonly Dictionary<PosixSignal, int> PassedOn = new()
+    {
+        [PosixSignal.SIGHUP] = SIGHUP,
+        [(PosixSignal)SIGUSR1] = SIGUSR1,
+        [(PosixSignal)SIGUSR2] = SIGUSR2,
+        [PosixSignal.SIGTERM] = SIGTERM,
+    };
+
+    /// <summary>SIGINT and SIGQUIT come from the terminal, which has sent them to the command as well.</summary>
     private static bool PassOn(NamespaceCommand command, PosixSignal signal)
     {
-        if (signal == PosixSignal.SIGTERM) _ = command.Process.Signal(SIGTERM);
-        else if (signal == PosixSignal.SIGHUP) _ = command.Process.Signal(SIGHUP);
+        if (PassedOn.TryGetValue(signal, out int number)) _ = command.Process.Signal(number);
         return true;
     }
 

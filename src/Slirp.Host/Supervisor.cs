@@ -16,6 +16,10 @@ public sealed record SupervisorOptions
 
     public NamespacePathWatch? NamespacePath { get; init; }
 
+    /// <summary>Signals taken; by default those that end the service.</summary>
+    public IReadOnlyList<PosixSignal> Signals { get; init; } =
+        [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
+
     /// <summary>Called with each signal that would end the service; true if it was for somebody else.</summary>
     public Func<PosixSignal, bool>? OnSignal { get; init; }
 
@@ -57,7 +61,7 @@ public sealed class Supervisor : IDisposable
         if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
         if (options.NamespacePath is NamespacePathWatch path) WatchOrAskByClock(path.Fd, Source.NamespacePath);
         WatchOrAskByClock(resolver.Fd, Source.Resolver);
-        foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT])
+        foreach (PosixSignal signal in options.Signals)
             _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
 

@@ -109,7 +109,7 @@ public class DnsTests
 
     private static async Task<string> AskAsync(GuestNetwork network, string forwarder, string name, string type,
         string transport = "+notcp") =>
-        (await network.Guest.RunAsync("dig", $"@{forwarder}", "+short", "+tries=3", transport, name, type)).Succeeded();
+        (await network.Guest.RunAsync("dig", $"@{forwarder}", "+short", "+tries=3", "+timeout=15", transport, name, type)).Succeeded();
 
     private static async Task WithResolverAsync(string resolvConf, Func<GuestNetwork, Task> test)
     {

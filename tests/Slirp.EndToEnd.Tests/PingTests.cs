@@ -45,8 +45,8 @@ public class PingTests
     public Task An_unreachable_address_is_reported_and_no_reply_invented(string address, string report) =>
         GuestNetwork.WithAsync(Plan, async network =>
         {
-            // -w 60: ping ends as soon as it has an error for its one request, which is long before.
-            Outcome ping = await network.Guest.RunAsync("ping", "-n", "-c", "1", "-w", "60", address);
+            // ping ends as soon as it has an error for its one request, which is long before.
+            Outcome ping = await network.Guest.RunAsync("ping", "-n", "-c", "1", "-W", "50", address);
             Assert.Equal(1, ping.Status);
             Assert.Contains(report, ping.Stdout, StringComparison.OrdinalIgnoreCase);
             Assert.Contains(" 0 received", ping.Stdout, StringComparison.Ordinal);
@@ -55,7 +55,7 @@ public class PingTests
     private static async Task PingsAsync(GuestNetwork network, string address, int size)
     {
         string said = (await network.Guest.RunAsync(
-            "ping", "-n", "-c", "2", "-i", "0.2", "-w", "50", "-s", $"{size}", address)).Succeeded();
+            "ping", "-n", "-c", "2", "-i", "0.2", "-W", "50", "-s", $"{size}", address)).Succeeded();
         Assert.Contains(" 2 received", said, StringComparison.Ordinal);
         Assert.DoesNotContain("DUP", said, StringComparison.Ordinal);
     }

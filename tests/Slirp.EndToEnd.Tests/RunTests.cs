@@ -73,6 +73,20 @@ public class RunTests
         Assert.Equal("up\ngot\n", outcome.Stdout);
     }
 
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(10, "USR1")]
+    [InlineData(12, "USR2")]
+    public async Task What_is_sent_to_slirpnet_alone_is_passed_on(int signal, string name)
+    {
+        await using ChildProcess child = ChildProcess.Start(
+            [Machine.Binary, "run", "--", "bash", "-c", $"trap 'echo got' {name}; echo up; read -r end; exit 7"], givesStdin: true);
+        await child.StdoutLineAsync("up");
+        child.Signal((UnixSignal)signal);
+        await child.StdoutLineAsync("got");
+        child.WriteStdin("end\n");
+        Assert.Equal(7, (await child.WaitAsync()).Status);
+    }
+
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task Without_a_command_it_is_the_user_s_shell()
     {

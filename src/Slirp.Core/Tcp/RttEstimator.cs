@@ -7,7 +7,10 @@ public struct RttEstimator
     private int _backoff;
 
     /// <summary>Unanswered timeouts in a row.</summary>
-    public readonly int TimeoutCount => _backoff;
+    public int TimeoutCount { readonly get; private set; }
+
+    /// <summary>The timeout is longer than what was measured asks for.</summary>
+    public readonly bool IsBackedOff => _backoff > 0;
 
     public readonly TimeSpan Smoothed => TimeSpan.FromTicks(_srtt / 100);
 
@@ -38,8 +41,16 @@ public struct RttEstimator
         _backoff = 0;
     }
 
-    public void BackOff() => _backoff++;
+    public void BackOff()
+    {
+        _backoff++;
+        TimeoutCount++;
+    }
 
-    /// <summary>Something new was acknowledged: the path is alive.</summary>
-    public void ResetBackoff() => _backoff = 0;
+    /// <summary>Something new was acknowledged: the path is alive. What was backed off stays so until something can be
+    /// measured (Karn; RFC 6298 section 5), else a round trip that has grown beyond the timeout would never be.</summary>
+    public void OnProgress() => TimeoutCount = 0;
+
+    /// <summary>The connection is open: what its SYN had to wait for does not count any more.</summary>
+    public void Restart() => _backoff = TimeoutCount = 0;
 }

@@ -34,7 +34,10 @@ public sealed partial class TcpEngine<TWorld>
     {
         SequenceNumber seq = segment.Sequence, ack = segment.Acknowledgment;
         if (ack.IsBefore(flow.SndUna)) return false;
-        if (!flow.SndWl1.IsBefore(seq) && (flow.SndWl1 != seq || flow.SndWl2.IsAfter(ack))) return false;
+        // A segment that acknowledges more is later than any that did not, though its number may be older: then it is a
+        // retransmission. RFC 9293 would leave the window as it was, and so move its right edge beyond what was told.
+        bool isLater = ack.IsAfter(flow.SndUna) || flow.SndWl1.IsBefore(seq) || flow.SndWl1 == seq && flow.SndWl2.IsAtOrBefore(ack);
+        if (!isLater) return false;
         uint window = (uint)segment.Window << flow.SndWndShift;
         bool changed = window != flow.SndWnd;
         flow.SndWnd = window;
@@ -66,7 +69,7 @@ public sealed partial class TcpEngine<TWorld>
     private void OnProgress(TcpFlow flow, in GuestSegment segment, int acknowledged, Instant now)
     {
         SampleRtt(flow, segment, now);
-        flow.Rtt.ResetBackoff();
+        flow.Rtt.OnProgress();
         int payload = acknowledged;
         bool finAcknowledged = flow.FinSent && payload > flow.ToGuest.Length;
         if (finAcknowledged) payload--;
@@ -87,9 +90,17 @@ public sealed partial class TcpEngine<TWorld>
     private static void SampleRtt(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         // Our own measurement, of segments sent once: nanoseconds, where the timestamp option has milliseconds.
-        if (flow.TimedSequence is not SequenceNumber timed || segment.Acknowledgment.IsBefore(timed)) return;
-        flow.Rtt.Sample(now - flow.TimedAt);
-        flow.TimedSequence = null;
+        if (flow.TimedSequence is SequenceNumber timed && segment.Acknowledgment.IsAtOrAfter(timed))
+        {
+            flow.Rtt.Sample(now - flow.TimedAt);
+            flow.TimedSequence = null;
+        }
+        else if (flow.Rtt.IsBackedOff && flow.HasTimestamps && segment.Options.HasTimestamps)
+        {
+            // Of what was sent again a timestamp tells which copy is acknowledged (RFC 7323 section 4.1).
+            int milliseconds = (int)(TimestampNow(flow, now) - segment.Options.TimestampEcho);
+            if (milliseconds >= 0) flow.Rtt.Sample(TimeSpan.FromMilliseconds(milliseconds));
+        }
     }
 
     private void OnFinAcknowledged(TcpFlow flow, Instant now)

@@ -43,7 +43,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         if (!TryDecideDestination(source, key, segment, out IpEndpoint hostEndpoint)) return;
         if (_halfOpen.Count >= _parameters.MaxHalfOpen) Close(_halfOpen.Oldest!, CloseReason.EvictedHalfOpen);
-        if (_flows.IsFull && _timeWait.Oldest is TcpFlow oldest) Close(oldest, CloseReason.EvictedTimeWait);
+        MakeRoom();
         var flow = new TcpFlow(key, source) { HostEndpoint = hostEndpoint };
         if (!_flows.TryAdd(flow))
         {
@@ -59,6 +59,11 @@ public sealed partial class TcpEngine<TWorld>
         if (opened.IsOk) OnHostConnected(flow, now);
         else if (opened.Error == HostError.InProgress) flow.Host = HostTcpState.Connecting;
         else OnConnectFailed(flow, opened.Error, now);
+    }
+
+    private void MakeRoom()
+    {
+        if (_flows.IsFull && _timeWait.Oldest is TcpFlow oldest) Close(oldest, CloseReason.EvictedTimeWait);
     }
 
     private bool TryDecideDestination(MacAddress source, in FlowKey key, in GuestSegment segment, out IpEndpoint hostEndpoint)
@@ -239,6 +244,7 @@ public sealed partial class TcpEngine<TWorld>
             Close(old, CloseReason.GuestReusedPort);
             isNew = true;
         }
+        MakeRoom();
         // The guest may be silent or gone: whoever has waited longest for it makes room.
         if (_unanswered.Count >= _parameters.MaxHalfOpen) Close(_unanswered.Oldest!, CloseReason.EvictedHalfOpen);
         if (!isNew || !_flows.TryAdd(flow))

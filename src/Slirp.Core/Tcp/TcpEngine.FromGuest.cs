@@ -149,7 +149,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         flow.Enter(GuestTcpState.Established);
         SampleRtt(flow, segment, now);
-        flow.Rtt.ResetBackoff();
+        flow.Rtt.Restart();
         flow.SndUna = flow.SndNxt = flow.SndMax = flow.Iss + 1;
         flow.RetransmitAt = Instant.Never;
     }

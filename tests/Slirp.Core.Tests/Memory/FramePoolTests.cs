@@ -117,17 +117,16 @@ public sealed class FramePoolTests
     [Fact]
     public void Renting_and_releasing_allocates_nothing()
     {
-        _pool.Release(Rent(false));
-        _pool.Release(Rent(true));
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1_000; i++)
+        Assert.Equal(0, Allocation.Of(() =>
         {
-            _pool.TryRent(out OwnedFrame large);
-            _pool.TryRentSmall(out OwnedFrame small);
-            _pool.Release(small);
-            _pool.Release(large);
-        }
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+            for (int i = 0; i < 1_000; i++)
+            {
+                _pool.TryRent(out OwnedFrame large);
+                _pool.TryRentSmall(out OwnedFrame small);
+                _pool.Release(small);
+                _pool.Release(large);
+            }
+        }));
     }
 
     private OwnedFrame Rent(bool small)

@@ -199,7 +199,7 @@ public sealed class CloseTests : TcpConversation
         Guest.Receives("data"u8);
         Guest.Receives(FinAck, seq: 5);
         Guest.Sends(Ack, ack: 5);
-        World.AdvanceSeconds(0.3);
+        World.AdvanceSeconds(0.5);
         Guest.Receives(FinAck, seq: 5);
         Guest.Sends(Ack);
         FlowIs(GuestTcpState.FinWait2);

@@ -149,6 +149,7 @@ public sealed class ScriptedGuest(TcpHarness world, IpEndpoint local, IpEndpoint
     private void Note(SentPacket packet)
     {
         TcpView tcp = packet.Tcp;
+        int before = Seen;
         if ((tcp.Flags & Syn) != 0)
         {
             PeerIss = tcp.Sequence;
@@ -160,6 +161,7 @@ public sealed class ScriptedGuest(TcpHarness world, IpEndpoint local, IpEndpoint
             if (tcp.Sequence.Since(PeerIss) <= Seen) Seen = Math.Max(Seen, end);
         }
         TcpOptions options = TcpOptions.Parse(tcp.Options);
-        if (options.HasTimestamps) PeerTimestamp = options.TimestampValue;
+        // The one to echo is that of the segment that moved the left edge (RFC 7323 section 4.3).
+        if (options.HasTimestamps && Seen > before) PeerTimestamp = options.TimestampValue;
     }
 }

@@ -158,6 +158,21 @@ public sealed class ToGuestTests : TcpConversation
     }
 
     [Fact]
+    public void The_window_of_a_retransmission_that_acknowledges_more_counts()
+    {
+        Guest.SynOptions = new TcpOptions { Mss = 1000 };
+        Guest.Window = 8000;
+        Guest.Connects();
+        Guest.Sends(Ack, data: Octets(100));
+        Guest.Receives(Ack);
+        Host.Says(Octets(20_000));
+        Guest.Receives(Ack, seq: 1, length: 8000);
+        Guest.Sends(Ack, seq: 51, ack: 4001, data: Octets(100), window: 4000); // the edge stays at 8001
+        Assert.Equal(0, Guest.Receives(Ack).TcpPayload.Length);
+        Guest.ReceivesNothing();
+    }
+
+    [Fact]
     public void Our_acknowledgments_stay_inside_a_window_that_shrank()
     {
         Guest.SynOptions = new TcpOptions { Mss = 1000 };

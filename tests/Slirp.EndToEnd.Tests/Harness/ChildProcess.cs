@@ -180,6 +180,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         int status;
         while (Native.waitpid(Pid, out status, 0) < 0)
         {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Native.Interrupted) throw new Win32Exception(errno, $"waitpid {Pid}: {Words}");
         }
 
         int signal = status & 0x7f;

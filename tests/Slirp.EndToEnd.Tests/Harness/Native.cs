@@ -5,6 +5,7 @@ namespace Slirp.EndToEnd.Tests.Harness;
 /// <summary>The few calls of libc that the harness needs and .NET does not offer.</summary>
 internal static class Native
 {
+    public const int Interrupted = 4; // EINTR
     public const int CloneNewNet = 0x40000000;
     public const int OpenReadWrite = 2;
     public const int OpenCloseOnExec = 0x80000;

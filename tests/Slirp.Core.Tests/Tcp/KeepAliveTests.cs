@@ -1,0 +1,109 @@
+using Slirp.Core.Tcp;
+using Slirp.Testing;
+using Xunit;
+
+namespace Slirp.Core.Tests.Tcp;
+
+/// <summary>Silence: probes from the guest, and ours toward a guest that may be gone (RFC 9293 section 3.8.4).</summary>
+public sealed class KeepAliveTests : TcpConversation
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void The_guests_probe_is_answered(int octets)
+    {
+        Guest.Connects();
+        Guest.Sends(Ack, seq: 0, data: Octets(octets));
+        Guest.Receives(Ack, seq: 1, ack: 1, length: 0);
+        Host.HearsNothing();
+    }
+
+    [Fact]
+    public void A_guest_that_is_gone_after_closing_its_half_is_noticed_within_75_seconds()
+    {
+        Guest.Connects();
+        Guest.Sends(FinAck);
+        Guest.Receives(Ack, ack: 2);
+        World.AdvanceSeconds(14.9);
+        Guest.ReceivesNothing();
+        World.AdvanceSeconds(0.2);
+        Guest.Receives(Ack, seq: 0, ack: 2, length: 0);
+        for (int i = 0; i < 4; i++)
+        {
+            World.AdvanceSeconds(10);
+            Guest.Receives(Ack, seq: 0, ack: 2, length: 0);
+        }
+        World.AdvanceSeconds(10);
+        Guest.Receives(RstAck, seq: 1, ack: 2);
+        FlowIsGone();
+        Host.IsReset();
+    }
+
+    [Fact]
+    public void One_that_has_forgotten_says_so()
+    {
+        Guest.Connects();
+        Guest.Sends(FinAck);
+        Guest.Receives(Ack, ack: 2);
+        World.AdvanceSeconds(15.1);
+        Guest.Receives(Ack, seq: 0);
+        Guest.Sends(Rst, seq: 2);
+        FlowIsGone();
+        Host.IsReset();
+    }
+
+    [Fact]
+    public void One_that_answers_may_wait_as_long_as_it_likes()
+    {
+        Guest.Connects();
+        Guest.Sends(FinAck);
+        Guest.Receives(Ack, ack: 2);
+        for (int i = 0; i < 100; i++)
+        {
+            World.AdvanceSeconds(15.1);
+            Guest.Receives(Ack, seq: 0, length: 0);
+            Guest.Sends(Ack);
+        }
+        Host.Says("at last"u8);
+        Guest.Receives("at last"u8);
+    }
+
+    [Fact]
+    public void An_open_connection_is_left_alone_for_five_minutes()
+    {
+        Guest.Connects();
+        World.AdvanceSeconds(299);
+        Guest.ReceivesNothing();
+        World.AdvanceSeconds(2);
+        Guest.Receives(Ack, seq: 0, ack: 1, length: 0);
+        World.AdvanceSeconds(60);
+        FlowIsGone();
+        Host.IsReset();
+    }
+
+    [Fact]
+    public void A_guest_that_is_gone_while_the_host_has_closed_is_noticed()
+    {
+        Guest.Connects();
+        Host.Closes();
+        Guest.Receives(FinAck);
+        Guest.Sends(Ack);
+        FlowIs(GuestTcpState.FinWait2);
+        World.AdvanceSeconds(360);
+        FlowIsGone();
+        World.Host.Frames.Clear();
+    }
+
+    [Fact]
+    public void Traffic_puts_the_probe_off_and_costs_nothing()
+    {
+        Guest.Connects();
+        for (int i = 0; i < 20; i++)
+        {
+            World.AdvanceSeconds(200);
+            Guest.Sends(Ack, data: "."u8);
+            Guest.Receives(Ack, ack: 2 + i);
+            Guest.ReceivesNothing();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+using Slirp.Core.Tcp;
+using Slirp.Testing;
+using Slirp.Wire;
+using Xunit;
+
+namespace Slirp.Core.Tests.Tcp;
+
+/// <summary>What happens when there is too much of something; and that everything taken is given back.</summary>
+public sealed class LimitTests : TcpConversation
+{
+    private void LimitedTo(int flows = 1000, int halfOpen = 1000, int timeWait = 1000) => Restart(new TcpHarnessOptions
+    {
+        Parameters = TcpParameters.Default with { MaxFlows = flows, MaxHalfOpen = halfOpen, MaxTimeWait = timeWait },
+    });
+
+    private ScriptedGuest Connected(int port)
+    {
+        ScriptedGuest guest = AnotherGuest(port);
+        guest.Connects();
+        return guest;
+    }
+
+    private void ReachesTimeWait(int port)
+    {
+        ScriptedGuest guest = Connected(port);
+        World.Host.Last.DeliverEndOfFile();
+        World.Turn();
+        guest.Receives(FinAck);
+        guest.Sends(FinAck);
+        guest.Receives(Ack);
+    }
+
+    [Fact]
+    public void A_full_table_drops_the_SYN_and_harms_nobody()
+    {
+        LimitedTo(flows: 10);
+        for (int port = 1; port <= 10; port++) Connected(port);
+        Guest.Sends(Syn);
+        Guest.ReceivesNothing();
+        Dropped(DropReason.TcpFlowLimit);
+        Assert.Equal(10, World.Engine.Flows.Count);
+        Assert.Equal(10, World.Host.OpenCount);
+    }
+
+    [Fact]
+    public void A_full_table_makes_room_by_its_oldest_TIME_WAIT()
+    {
+        LimitedTo(flows: 3);
+        Connected(1);
+        ReachesTimeWait(2);
+        ReachesTimeWait(3);
+        Guest.Connects();
+        Assert.Equal(3, World.Engine.Flows.Count);
+        AnotherGuest(3).Sends(Ack, seq: 3, ack: 0); // the newer one is still there and answers
+        Assert.Equal(Ack, SentPacket.Parse(World.Host.Frames[^1]).Tcp.Flags & ~TcpFlags.Psh);
+        World.Host.Frames.Clear();
+    }
+
+    [Fact]
+    public void Connects_under_way_are_capped_and_the_oldest_gives_way()
+    {
+        LimitedTo(halfOpen: 5);
+        for (int port = 1; port <= 8; port++) AnotherGuest(port).Sends(Syn);
+        Assert.Equal(5, World.Host.OpenCount);
+        for (int i = 0; i < 8; i++) Assert.Equal(i >= 3, World.Host.Sockets[i].IsOpen);
+        Assert.Empty(World.Host.Frames);
+    }
+
+    [Fact]
+    public void A_flood_of_SYNs_to_silence_leaves_others_alone()
+    {
+        LimitedTo(flows: 5000, halfOpen: 64);
+        Guest.Connects();
+        for (int i = 0; i < 3000; i++)
+        {
+            new ScriptedGuest(World, GuestEnd, FrameFactory.Endpoint($"198.51.{100 + i / 250}.{i % 250 + 1}", 81)).Sends(Syn);
+            if (i % 100 != 0) continue;
+            Host.Socket = World.Host.Sockets[0];
+            Host.Says("x"u8);
+            Guest.Receives("x"u8);
+            Guest.Sends(Ack);
+        }
+        Assert.Equal(65, World.Host.OpenCount);
+    }
+
+    [Fact]
+    public void TIME_WAIT_entries_are_capped()
+    {
+        LimitedTo(timeWait: 5);
+        for (int port = 1; port <= 9; port++) ReachesTimeWait(port);
+        Assert.Equal(5, World.Engine.Flows.Count);
+    }
+
+    [Fact]
+    public void A_flow_that_has_ended_holds_nothing()
+    {
+        for (int port = 1; port <= 50; port++)
+        {
+            Guest = AnotherGuest(port);
+            Host = new ScriptedHost(World);
+            Guest.Connects();
+            Host.Socket.LimitSend(5_000);
+            Guest.Sends(Ack, data: Octets(30_000));
+            Guest.Sends(Ack, seq: 40_000, data: Octets(20_000));
+            Guest.Sends(Ack, seq: 70_000, data: Octets(10));
+            Host.Says(Octets(30_000));
+            if (port % 2 == 0) Host.Resets();
+            else Guest.Sends(Rst, seq: 30_001);
+            FlowIsGone();
+            World.Host.Frames.Clear();
+        }
+        // One slot waits for the next frame and one for the next octets from a host.
+        Assert.InRange(World.Pool.InUse, 0, 2);
+        Assert.Equal(0, World.Budget.Promised);
+        Assert.Equal(0, World.Timers.Count);
+        Assert.Equal(0, World.Host.OpenCount);
+    }
+
+    [Fact]
+    public void A_quiet_flow_holds_no_slot()
+    {
+        for (int port = 1; port <= 20; port++)
+        {
+            Guest = AnotherGuest(port);
+            Host = new ScriptedHost(World);
+            Guest.Connects();
+            Guest.Sends(Ack, data: Octets(3000));
+            Guest.TakesAll();
+            Host.Says(Octets(3000));
+            Guest.TakesAll();
+            Guest.Sends(Ack);
+        }
+        Assert.InRange(World.Pool.InUse, 0, 2);
+    }
+
+    [Fact]
+    public void Windows_shrink_for_newcomers_when_memory_is_short()
+    {
+        Restart(new TcpHarnessOptions { MemoryBudget = 2 << 20 });
+        int last = 1 << 20;
+        for (int port = 1; port <= 60; port++)
+        {
+            Guest = AnotherGuest(port);
+            Guest.Connects();
+            Guest.Sends(Ack, data: "x"u8);
+            int window = Guest.Receives(Ack).Tcp.Window * 128;
+            Assert.InRange(window, 8 << 10, last + 128);
+            last = Math.Max(window, 16 << 10);
+        }
+        Assert.InRange(last, 8 << 10, 16 << 10);
+    }
+
+    [Fact]
+    public void Closing_all_resets_both_sides_of_everything()
+    {
+        Guest.Connects();
+        ScriptedGuest connecting = AnotherGuest(1);
+        connecting.Sends(Syn);
+        World.Engine.CloseAll();
+        Guest.Receives(RstAck, seq: 1, ack: 1);
+        Guest.ReceivesNothing();
+        Assert.All(World.Host.Sockets, s => Assert.True(s.WasReset));
+        Assert.Equal(0, World.Engine.Flows.Count);
+    }
+}
