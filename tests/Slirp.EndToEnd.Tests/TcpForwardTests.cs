@@ -68,9 +68,12 @@ public class TcpForwardTests
             ForwardPlan.With(disableHostLoopback ? ["-p", "8080:80", "--disable-host-loopback"] : ["-p", "8080:80"]),
             async network =>
             {
-                using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-                var reset = await Assert.ThrowsAsync<SocketException>(
-                    () => client.ReceiveAsync(new byte[1]).WithinAsync("the reset"));
+                // The reset may be there before the connect has looked at its outcome.
+                var reset = await Assert.ThrowsAsync<SocketException>(async () =>
+                {
+                    using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
+                    await client.ReceiveAsync(new byte[1]).WithinAsync("the reset");
+                });
                 Assert.Equal(SocketError.ConnectionReset, reset.SocketErrorCode);
             });
 
@@ -150,6 +153,31 @@ public class TcpForwardTests
 
     [EndToEndFact(SlirpnetOnly = true)]
     public Task The_same_port_can_be_published_again_and_again() => ManyTimesAsync(10);
+
+    /// <summary>Connections that there is no descriptor for wait in the kernel, and are served when there is one.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Running_out_of_descriptors_delays_and_does_not_end_it()
+    {
+        await using TestNamespace host = await TestNamespace.CreateAsync(asUser: false);
+        (await host.RunAsync("ip", "link", "set", "lo", "up")).Succeeded();
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        await using SlirpProcess slirp = SlirpProcess.Start(host.Inside(
+            "prlimit", "--nofile=200:200", Machine.Binary, "-c", "-r", "3", "-e", "4", "-p", "8080:80",
+            $"{guest.Pid}", GuestNetwork.TapName));
+        await slirp.ReadyAsync();
+        await using var server = new TcpServer(guest, IPAddress.Any, TcpServer.EchoAsync, 80);
+        var clients = new List<Socket>();
+        for (int i = 0; i < 400; i++)
+        {
+            Socket client = host.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            clients.Add(client);
+            await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync($"connection {i}");
+        }
+        for (int i = 0; i < clients.Count - 1; i++) clients[i].Dispose();
+        await EchoesAsync(clients[^1]);
+        clients[^1].Dispose();
+        Assert.False(slirp.HasExited);
+    }
 
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData("8080:80", "0.0.0.0:8080/tcp: address already in use")]
