@@ -24,6 +24,9 @@ internal sealed class ChildProcess : IAsyncDisposable
     private readonly LineWatch _stdoutLines = new();
     private readonly LineWatch _stderrLines = new();
 
+    // Each child's two outputs hold a thread of the pool while it lives; more are made slowly when the pool runs dry.
+    static ChildProcess() => ThreadPool.SetMinThreads(64, 64);
+
     private ChildProcess(string[] argv, IReadOnlyDictionary<int, SafeFileHandle> descriptors, bool givesStdin)
     {
         Words = string.Join(' ', argv);
