@@ -87,6 +87,24 @@ public abstract class DatagramEngine<TMapping, TWorld>
         if (Mappings.OnTimer(target, now)) CountClosed(1);
     }
 
+    /// <summary>The host's addresses are others now: each destination is asked about again when it is next used.</summary>
+    public void ForgetDestinations()
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++) Mappings.At(slot)?.ForgetRemotes();
+    }
+
+    /// <summary>Closes the mappings whose socket is bound to an address that is gone; the next datagram opens another.</summary>
+    public void CloseLost(HostAddresses addresses)
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++)
+        {
+            if (Mappings.At(slot) is not { } mapping) continue;
+            if (!_world.TryGetLocalAddress(mapping.Socket, out IpAddress local) || !addresses.HasLost(local)) continue;
+            Mappings.Close(mapping);
+            CountClosed(1);
+        }
+    }
+
     /// <summary>Closes every socket and gives back the receive buffer; the engine is of no use after that.</summary>
     public void CloseAll()
     {
@@ -121,6 +139,10 @@ public abstract class DatagramEngine<TMapping, TWorld>
             case RouteVerdict.Prohibit:
                 Counters.Drop(DropReason.RefusedByGate);
                 Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
+                return false;
+            case RouteVerdict.Unreachable:
+                Counters.Drop(DropReason.RefusedByGate);
+                Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.NetworkUnreachable(guest.IsIpv4), ipPacket, now);
                 return false;
             default: // multicast, broadcast, an address of the guest's own link: silence, as on an Ethernet
                 Counters.Drop(DropReason.BadDestinationAddress);
