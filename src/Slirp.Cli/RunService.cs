@@ -28,6 +28,7 @@ internal sealed class RunService(RunOptions options, Log log)
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
     public int Run()
     {
+        using HostAddressWatch? addresses = HostSide.Open(_network, log);
         string directory = Directory.CreateTempSubdirectory("slirpnet-").FullName;
         try
         {
@@ -35,7 +36,7 @@ internal sealed class RunService(RunOptions options, Log log)
             File.WriteAllText(resolvConf, ResolvConfFor(_network));
             File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-            return RunIn(resolvConf);
+            return RunIn(resolvConf, addresses);
         }
         catch (LinuxException e) when (e.Step == "execve")
         {
@@ -47,7 +48,7 @@ internal sealed class RunService(RunOptions options, Log log)
         }
     }
 
-    private int RunIn(string resolvConf)
+    private int RunIn(string resolvConf, HostAddressWatch? addresses)
     {
         using NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
         {
@@ -69,6 +70,7 @@ internal sealed class RunService(RunOptions options, Log log)
         var supervision = new SupervisorOptions
         {
             Target = command.Process,
+            HostAddresses = addresses,
             Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
             OnSignal = signal => PassOn(command, signal),
         };
