@@ -136,13 +136,9 @@ public abstract class DatagramEngine<TMapping, TWorld>
         {
             case RouteVerdict.Forward:
                 return true;
-            case RouteVerdict.Prohibit:
+            case RouteVerdict.Prohibit or RouteVerdict.Closed:
                 Counters.Drop(DropReason.RefusedByGate);
                 Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
-                return false;
-            case RouteVerdict.Unreachable:
-                Counters.Drop(DropReason.RefusedByGate);
-                Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.NetworkUnreachable(guest.IsIpv4), ipPacket, now);
                 return false;
             default: // multicast, broadcast, an address of the guest's own link: silence, as on an Ethernet
                 Counters.Drop(DropReason.BadDestinationAddress);

@@ -13,9 +13,9 @@ public enum RouteVerdict
     /// <summary>Somebody could be there, but the owner forbids it: answered as administratively prohibited.</summary>
     Prohibit,
 
-    /// <summary>No way leads there from here: answered as "network unreachable", with the error that a connect has where
-    /// there is no route. So is host loopback where it is closed; slirp4netns's guests see the same.</summary>
-    Unreachable,
+    /// <summary>Host loopback, which the owner has closed. A connect is told "network unreachable", as slirp4netns's guests
+    /// are; a datagram "administratively prohibited", which a UDP socket hears at once and the other only if it asks.</summary>
+    Closed,
 }
 
 /// <summary>Translates addresses between what the guest says and what the host's sockets use.</summary>
@@ -40,7 +40,7 @@ public sealed class HostMap(NetworkPlan plan)
         if (plan.IsGateway(destination))
         {
             host = destination.IsIpv4 ? Ipv4Address.Loopback : IpAddress.Ipv6Loopback;
-            return plan.EnableHostLoopback ? RouteVerdict.Forward : RouteVerdict.Unreachable;
+            return plan.EnableHostLoopback ? RouteVerdict.Forward : RouteVerdict.Closed;
         }
         if (destination.IsLoopback || destination.IsAny || destination.IsMulticast) return RouteVerdict.Discard;
         if (destination.IsIpv4 && destination.Ipv4.IsBroadcast) return RouteVerdict.Discard;
@@ -50,7 +50,7 @@ public sealed class HostMap(NetworkPlan plan)
         if (plan.IsOnLink(destination)) return RouteVerdict.Discard;
         if (plan.EnableHostLoopback) return RouteVerdict.Forward;
         bool isHost = HostAddresses.Contains(destination) || hasEmbedded && HostAddresses.Contains(embedded);
-        return isHost ? RouteVerdict.Unreachable : RouteVerdict.Forward;
+        return isHost ? RouteVerdict.Closed : RouteVerdict.Forward;
     }
 
     /// <summary>How a host-side sender appears to the guest.</summary>

@@ -89,7 +89,7 @@ public sealed partial class TcpEngine<TWorld>
                 _counters.Drop(DropReason.RefusedByGate);
                 SendResetWithoutFlow(source, key, segment);
                 return false;
-            case RouteVerdict.Unreachable:
+            case RouteVerdict.Closed:
                 _counters.Drop(DropReason.RefusedByGate);
                 SendUnreachable(source, key, segment.Sequence, HostError.NetworkUnreachable, now);
                 return false;

@@ -8,24 +8,24 @@ namespace Slirp.Core.Tests.Network;
 /// <summary>Every road to the host's loopback, open and closed.</summary>
 public class HostMapTests
 {
-    private const RouteVerdict Forward = RouteVerdict.Forward, Unreachable = RouteVerdict.Unreachable, Discard = RouteVerdict.Discard;
+    private const RouteVerdict Forward = RouteVerdict.Forward, Closed = RouteVerdict.Closed, Discard = RouteVerdict.Discard;
 
     private static readonly HostAddresses Own = HostAddressesTests.Of(
         "127.0.0.0/8", "::1/128", "192.0.2.1/32", "198.51.100.0/28", "2001:db8::1/128", "2001:db8:5::/64");
 
     [Theory]
-    [InlineData("10.0.2.2", Forward, Unreachable, "the gateway")]
-    [InlineData("fd00::2", Forward, Unreachable, "the gateway")]
-    [InlineData("fe80::2", Forward, Unreachable, "the gateway")]
-    [InlineData("192.0.2.1", Forward, Unreachable, "an address of an interface")]
-    [InlineData("2001:db8::1", Forward, Unreachable, "an address of an interface")]
-    [InlineData("198.51.100.9", Forward, Unreachable, "in a network declared local")]
-    [InlineData("2001:db8:5::9", Forward, Unreachable, "in a network declared local")]
-    [InlineData("64:ff9b::c000:201", Forward, Unreachable, "192.0.2.1 by NAT64")]
-    [InlineData("64:ff9b:1::c000:201", Forward, Unreachable, "192.0.2.1 by a local NAT64")]
-    [InlineData("2002:c000:201::1", Forward, Unreachable, "192.0.2.1 by 6to4")]
-    [InlineData("::ffff:0:c000:201", Forward, Unreachable, "192.0.2.1 translated")]
-    [InlineData("::c000:201", Forward, Unreachable, "192.0.2.1 compatible")]
+    [InlineData("10.0.2.2", Forward, Closed, "the gateway")]
+    [InlineData("fd00::2", Forward, Closed, "the gateway")]
+    [InlineData("fe80::2", Forward, Closed, "the gateway")]
+    [InlineData("192.0.2.1", Forward, Closed, "an address of an interface")]
+    [InlineData("2001:db8::1", Forward, Closed, "an address of an interface")]
+    [InlineData("198.51.100.9", Forward, Closed, "in a network declared local")]
+    [InlineData("2001:db8:5::9", Forward, Closed, "in a network declared local")]
+    [InlineData("64:ff9b::c000:201", Forward, Closed, "192.0.2.1 by NAT64")]
+    [InlineData("64:ff9b:1::c000:201", Forward, Closed, "192.0.2.1 by a local NAT64")]
+    [InlineData("2002:c000:201::1", Forward, Closed, "192.0.2.1 by 6to4")]
+    [InlineData("::ffff:0:c000:201", Forward, Closed, "192.0.2.1 translated")]
+    [InlineData("::c000:201", Forward, Closed, "192.0.2.1 compatible")]
     [InlineData("192.0.2.2", Forward, Forward, "a neighbour of the host")]
     [InlineData("2001:db8::2", Forward, Forward, "a neighbour of the host")]
     [InlineData("198.51.100.16", Forward, Forward, "beyond the network")]
@@ -59,7 +59,7 @@ public class HostMapTests
         IpAddress address = IpAddress.Parse("192.0.2.1");
         Assert.Equal(Forward, map.TryMapToHost(address, out _));
         map.HostAddresses = Own;
-        Assert.Equal(Unreachable, map.TryMapToHost(address, out _));
+        Assert.Equal(Closed, map.TryMapToHost(address, out _));
         map.HostAddresses = HostAddresses.None;
         Assert.Equal(Forward, map.TryMapToHost(address, out IpAddress host));
         Assert.Equal(address, host);

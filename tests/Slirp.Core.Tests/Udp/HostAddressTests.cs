@@ -27,7 +27,7 @@ public sealed class HostAddressTests
         Assert.Empty(_h.Host.Sockets);
         List<SentPacket> errors = _h.GuestReceives();
         Assert.Equal(2, errors.Count);
-        Assert.All(errors, error => Assert.Equal(v4 ? (3, 0) : (1, 0), (error.IcmpType, error.IcmpCode)));
+        Assert.All(errors, error => Assert.Equal(v4 ? (3, 13) : (1, 1), (error.IcmpType, error.IcmpCode)));
         Assert.Equal(2, _h.Counters.Dropped(DropReason.RefusedByGate));
     }
 

@@ -116,7 +116,7 @@ public sealed class UdpMappingTests
         h.GuestSendsUdp(Guest, FrameFactory.Endpoint("10.0.2.2", 4000), "x"u8);
         Assert.Empty(h.Host.Sockets);
         SentPacket error = h.GuestReceivesOne();
-        Assert.Equal((3, 0), (error.IcmpType, error.IcmpCode));
+        Assert.Equal((3, 13), (error.IcmpType, error.IcmpCode));
         Assert.Equal(1, h.Counters.Dropped(DropReason.RefusedByGate));
 
         h.GuestSendsUdp(Guest, Server, "x"u8);

@@ -11,9 +11,9 @@ internal sealed class Witness : IAsyncDisposable
     private readonly Socket _datagrams;
     private readonly Task _answering;
 
-    public Witness(ISocketPlace place, IPAddress address)
+    public Witness(ISocketPlace place, IPAddress address, int port = 0)
     {
-        _server = new TcpServer(place, address, TellAsync);
+        _server = new TcpServer(place, address, TellAsync, port);
         _datagrams = place.CreateSocket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         _datagrams.Bind(new IPEndPoint(address, _server.Port));
         _answering = AnswerAsync(new IPEndPoint(address, 0));
