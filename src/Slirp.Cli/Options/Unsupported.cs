@@ -13,8 +13,6 @@ public static class Unsupported
     public static ImmutableArray<UnsupportedOption> Options { get; } =
     [
         new("target-type=bess", "only network namespaces get a network from this version"),
-        new("enable-sandbox", "this version has no sandbox"),
-        new("enable-seccomp", "this version has no system call filter"),
     ];
 
     /// <returns>Null if everything on the line can be done.</returns>
