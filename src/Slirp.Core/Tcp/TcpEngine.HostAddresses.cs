@@ -1,5 +1,4 @@
 using Slirp.Core.Network;
-using Slirp.Wire;
 
 namespace Slirp.Core.Tcp;
 
@@ -14,8 +13,10 @@ public sealed partial class TcpEngine<TWorld>
         for (int slot = 0; slot < _flows.SlotCount; slot++)
         {
             if (_flows.At(slot) is not TcpFlow flow || !flow.Socket.IsOpen) continue;
-            if (!_world.TryGetLocalAddress(flow.Socket, out IpAddress local) || !addresses.HasLost(local)) continue;
-            Abort(flow, CloseReason.HostAddressLost);
+            // Asked once: a stream socket never changes it. So a host on which addresses come and go all the time costs a
+            // look at memory for each flow, and no system call.
+            if (flow.LocalAddress.IsAny && !_world.TryGetLocalAddress(flow.Socket, out flow.LocalAddress)) continue;
+            if (addresses.HasLost(flow.LocalAddress)) Abort(flow, CloseReason.HostAddressLost);
         }
     }
 }
