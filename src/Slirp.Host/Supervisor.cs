@@ -16,6 +16,9 @@ public sealed record SupervisorOptions
 
     public NamespacePathWatch? NamespacePath { get; init; }
 
+    /// <summary>The host's addresses, to be followed for the worker.</summary>
+    public HostAddressWatch? HostAddresses { get; init; }
+
     /// <summary>Signals taken; by default those that end the service.</summary>
     public IReadOnlyList<PosixSignal> Signals { get; init; } =
         [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
@@ -27,7 +30,7 @@ public sealed record SupervisorOptions
 }
 
 /// <summary>The main thread's part: it lets the worker work and waits for what is not traffic: signals, exit-fd, the
-/// target's end, changes of resolv.conf.</summary>
+/// target's end, changes of resolv.conf and of the host's addresses.</summary>
 /// <remarks>It can never delay a frame: the worker has a thread of its own and is reached by messages only. Its
 /// descriptors are level-triggered, since nothing here is frequent.</remarks>
 public sealed class Supervisor : IDisposable
@@ -42,6 +45,7 @@ public sealed class Supervisor : IDisposable
         Target,
         NamespacePath,
         Resolver,
+        HostAddresses,
     }
 
     private readonly Worker _worker;
@@ -61,6 +65,7 @@ public sealed class Supervisor : IDisposable
         if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
         if (options.NamespacePath is NamespacePathWatch path) WatchOrAskByClock(path.Fd, Source.NamespacePath);
         WatchOrAskByClock(resolver.Fd, Source.Resolver);
+        if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
         foreach (PosixSignal signal in options.Signals)
             _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
@@ -133,6 +138,10 @@ public sealed class Supervisor : IDisposable
                 return _options.NamespacePath?.IsGone() == true ? EndReason.NamespaceGone : EndReason.None;
             case Source.Resolver:
                 if (_resolver.TryUpdate()) OnResolversChanged(_resolver.Current);
+                return EndReason.None;
+            case Source.HostAddresses:
+                if (_options.HostAddresses is HostAddressWatch addresses && addresses.TryUpdate())
+                    _worker.UpdateHostAddresses(addresses.Current, addresses.Outbound);
                 return EndReason.None;
             default:
                 throw new InvalidOperationException($"event from {source}");

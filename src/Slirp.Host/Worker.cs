@@ -56,6 +56,9 @@ public sealed partial class Worker : IDisposable
     private readonly Reassembler<HostWorld> _reassembler;
     private readonly GuestServices<HostWorld> _services;
     private readonly GuestIngress<HostWorld> _ingress;
+    private readonly UdpForwards<HostWorld> _udpForwards;
+    private readonly HostSockets _sockets;
+    private readonly HostMap _map;
 
     private OwnedFrame? _next; // the slot the next frame is read into
     private bool _tapReadable = true;
@@ -70,9 +73,10 @@ public sealed partial class Worker : IDisposable
         (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
-        var sockets = new HostSockets(_epoll, tap, hasVnetHeader);
+        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader) { Outbound = options.Outbound };
         var world = new HostWorld(sockets);
-        var gate = new FlowGate(new HostMap(plan));
+        _map = new HostMap(plan) { HostAddresses = options.HostAddresses };
+        var gate = new FlowGate(_map);
         var budget = new MemoryBudget(options.MemoryBudget);
         _pool = new FramePool(options.MemoryBudget * 4);
         _timers = new TimerWheel(now);
@@ -83,7 +87,7 @@ public sealed partial class Worker : IDisposable
         _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
         _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
         var stations = new GuestStations(_services.Neighbours, sender, plan);
-        var udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
+        var udpForwards = _udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
         Inbound = new InboundForwards(_tcp, udpForwards, sockets, plan, gate, stations, _timers, Counters);
         _ingress = new GuestIngress<HostWorld>(
             sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters, udpForwards);
@@ -276,6 +280,9 @@ public sealed partial class Worker : IDisposable
                 break;
             case EventKind.ForwardUpkeep:
                 Inbound.OnTimer(target, now);
+                break;
+            case EventKind.HostAddressCheck:
+                EndLost(now);
                 break;
             case EventKind.FragmentExpiry:
                 _reassembler.OnTimer(target, now);

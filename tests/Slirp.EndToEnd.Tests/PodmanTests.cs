@@ -36,11 +36,21 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
     }
 
     [EndToEndTheory(Tools = RootlessHost.Tools)]
-    [InlineData("", "refused")]
+    [InlineData("", "unreachable")]
     [InlineData(":allow_host_loopback=true", RootlessHost.WebPage)]
     public async Task The_host_s_loopback_is_open_only_when_asked_for(string options, string answer)
     {
         string output = await ContainerAsync(options, $"wget -q -O - http://10.0.2.2:{RootlessHost.WebPort}/ 2>&1 || true");
+        Assert.Contains(answer, output, StringComparison.Ordinal);
+    }
+
+    [EndToEndTheory(Tools = RootlessHost.Tools, SlirpnetOnly = true)]
+    [InlineData(":allow_host_loopback=true", $"from {RootlessHost.WitnessAddress}")]
+    [InlineData($":allow_host_loopback=true,outbound_addr={RootlessHost.OtherAddress}", $"from {RootlessHost.OtherAddress}")]
+    [InlineData("", "unreachable")] // an address of the host leads to its loopback as well
+    public async Task Its_outbound_address_and_the_host_s_own_are_as_asked_for(string options, string answer)
+    {
+        string output = await ContainerAsync(options, $"wget -q -O - {RootlessHost.WitnessPage} 2>&1 || true");
         Assert.Contains(answer, output, StringComparison.Ordinal);
     }
 

@@ -12,7 +12,7 @@ public class RootlessKitTests
 
     [EndToEndTheory(Tools = RootlessHost.Tools)]
     [InlineData("", RootlessHost.WebPage)]
-    [InlineData("--disable-host-loopback ", "refused")]
+    [InlineData("--disable-host-loopback ", "unreachable")]
     public async Task Its_child_has_the_network_that_it_expects(string options, string answer)
     {
         await using RootlessHost host = await RootlessHost.CreateAsync();

@@ -20,6 +20,9 @@ public enum EventKind : byte
 
     /// <summary>A timer of what forwards keep: stalled accepts, UDP associations.</summary>
     ForwardUpkeep,
+
+    /// <summary>Time to look for flows whose host-side address has vanished.</summary>
+    HostAddressCheck,
 }
 
 /// <summary>A typed, generation-checked reference, the 64 bits that epoll hands back:

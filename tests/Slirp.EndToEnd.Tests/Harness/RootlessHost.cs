@@ -17,6 +17,11 @@ internal sealed class RootlessHost : IAsyncDisposable
 
     public const string WebPage = "page of the host";
 
+    /// <summary>The host's other addresses. At the first a page tells who asks for it.</summary>
+    public const string WitnessAddress = "198.51.100.1", OtherAddress = "198.51.100.2";
+
+    public const string WitnessPage = $"http://{WitnessAddress}:8889/cgi-bin/peer";
+
     /// <summary>What www.example.test resolves to.</summary>
     public const string KnownAddress = "192.0.2.7";
 
@@ -28,11 +33,12 @@ internal sealed class RootlessHost : IAsyncDisposable
     private const string SetUp = $"""
         set -e
         ip link set lo up
+        for address in {WitnessAddress} {OtherAddress}; do ip address add $address/32 dev lo; done
         echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range
         mount -t cgroup2 none /sys/fs/cgroup
         mount -t tmpfs -o mode=0755 tmpfs /mnt
         cd /mnt
-        mkdir etc bin home run www
+        mkdir etc bin home run www www/cgi-bin
         cp "$1" bin/slirpnet
         (cat /etc/passwd; echo 'rootless:x:4242:4242::/mnt/home:/bin/sh') >etc/passwd
         (cat /etc/group; echo 'rootless:x:4242:') >etc/group
@@ -49,7 +55,10 @@ internal sealed class RootlessHost : IAsyncDisposable
         echo '{WebPage}' >www/index.html
         dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --listen-address=127.0.0.1 \
             --bind-interfaces --user=root --host-record=www.example.test,{KnownAddress} &
+        printf '#!/bin/sh\necho; echo from $REMOTE_ADDR\n' >www/cgi-bin/peer
+        chmod 0755 www/cgi-bin/peer
         busybox httpd -f -p 127.0.0.1:8888 -h www &
+        busybox httpd -f -p {WitnessAddress}:8889 -h www &
         echo up
         exec cat
         """;
