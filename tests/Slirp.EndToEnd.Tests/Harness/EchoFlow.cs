@@ -13,6 +13,10 @@ internal sealed class EchoFlow : IAsyncDisposable
 
     private EchoFlow(TcpServer server, Socket guest) => (_server, _guest) = (server, guest);
 
+    public IPEndPoint Guest => (IPEndPoint)_guest.LocalEndPoint!;
+
+    public IPEndPoint Remote => (IPEndPoint)_guest.RemoteEndPoint!;
+
     public static async Task<EchoFlow> OpenAsync(GuestNetwork network, AddressFamily family = AddressFamily.InterNetwork)
     {
         var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), TcpServer.EchoAsync);

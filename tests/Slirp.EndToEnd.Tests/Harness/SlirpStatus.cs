@@ -19,6 +19,16 @@ internal sealed record SlirpStatus(
 
     public long Dropped(string reason) => Drops.GetValueOrDefault(reason);
 
+    /// <summary>A counter or a drop by its name.</summary>
+    public long Of(string name) => Counters.TryGetValue(name, out long count) ? count : Dropped(name);
+
+    /// <summary>What has risen since, for people.</summary>
+    public string Since(SlirpStatus earlier)
+    {
+        IEnumerable<string> names = Counters.Keys.Concat(Drops.Keys);
+        return string.Join(", ", from name in names where Of(name) != earlier.Of(name) select $"{name} +{Of(name) - earlier.Of(name)}");
+    }
+
     private static Dictionary<string, long> Numbers(JsonElement of)
     {
         var numbers = new Dictionary<string, long>();

@@ -1,0 +1,1 @@
+namespace Slirp.EndToEnd.Tests; public class DnsHostileTests { }
