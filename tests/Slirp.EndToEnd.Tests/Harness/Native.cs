@@ -48,10 +48,16 @@ internal static class Native
     public static extern int setsockopt(int socket, int level, int option, ref int value, int length);
 
     [DllImport("libc", SetLastError = true)]
+    public static extern int setsockopt(int socket, int level, int option, long[] value, int length);
+
+    [DllImport("libc", SetLastError = true)]
     public static extern uint if_nametoindex([MarshalAs(UnmanagedType.LPUTF8Str)] string name);
 
     public static nint send(int socket, ReadOnlySpan<byte> octets, nint length, int flags) =>
         send(socket, in MemoryMarshal.GetReference(octets), length, flags);
+
+    public static nint recv(int socket, Span<byte> octets, nint length, int flags) =>
+        recv(socket, ref MemoryMarshal.GetReference(octets), length, flags);
 
     [DllImport("libc")]
     public static extern uint geteuid();
@@ -94,4 +100,7 @@ internal static class Native
 
     [DllImport("libc", SetLastError = true)]
     private static extern nint send(int socket, in byte octets, nint length, int flags);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern nint recv(int socket, ref byte octets, nint length, int flags);
 }

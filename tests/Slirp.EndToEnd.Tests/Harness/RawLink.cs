@@ -13,6 +13,8 @@ internal sealed class RawLink : IDisposable
     private const int PacketFamily = 17, RawType = 3, CloseOnExec = 0x80000; // AF_PACKET, SOCK_RAW
     private const int PacketLevel = 263, VnetHeaderOption = 15; // SOL_PACKET, PACKET_VNET_HDR
     private const int AddressLength = 20; // struct sockaddr_ll
+    private const int SocketLevel = 1, ReceiveTimeoutOption = 20; // SOL_SOCKET, SO_RCVTIMEO (64 bit)
+    private const ushort EveryProtocol = 0x0300; // ETH_P_ALL in network order
     private const int NoBuffers = 105, Again = 11, BadArgument = 22, TooLong = 90;
 
     private readonly SafeFileHandle _socket;
@@ -26,7 +28,8 @@ internal sealed class RawLink : IDisposable
 
     /// <param name="guest">Whose interface.</param>
     /// <param name="vnetHeader">Frames begin with a virtio_net header, so they may be super-segments.</param>
-    public static RawLink Open(TestNamespace guest, bool vnetHeader = false) => guest.OnThreadInside(() =>
+    /// <param name="receives">Hears every frame of the interface; else none.</param>
+    public static RawLink Open(TestNamespace guest, bool vnetHeader = false, bool receives = false) => guest.OnThreadInside(() =>
     {
         NetworkInterface tap = Array.Find(NetworkInterface.GetAllNetworkInterfaces(), i => i.Name == GuestNetwork.TapName)
             ?? throw new EndToEndException($"the guest has no {GuestNetwork.TapName}");
@@ -36,8 +39,12 @@ internal sealed class RawLink : IDisposable
         int on = 1;
         if (vnetHeader && Native.setsockopt(descriptor, PacketLevel, VnetHeaderOption, ref on, sizeof(int)) != 0)
             throw new Win32Exception(Marshal.GetLastPInvokeError(), "PACKET_VNET_HDR");
+        var second = new long[] { 1, 0 }; // struct timeval
+        if (Native.setsockopt(descriptor, SocketLevel, ReceiveTimeoutOption, second, 2 * sizeof(long)) != 0)
+            throw new Win32Exception(Marshal.GetLastPInvokeError(), "SO_RCVTIMEO");
         var address = new byte[AddressLength];
         BitConverter.TryWriteBytes(address, (ushort)PacketFamily);
+        if (receives) BitConverter.TryWriteBytes(address.AsSpan(2), EveryProtocol);
         BitConverter.TryWriteBytes(address.AsSpan(4), IndexOf(GuestNetwork.TapName));
         if (Native.bind(descriptor, address, address.Length) != 0)
             throw new Win32Exception(Marshal.GetLastPInvokeError(), "bind(AF_PACKET)");
@@ -64,6 +71,16 @@ internal sealed class RawLink : IDisposable
     /// <summary>Sends an IP packet to slirpnet's station.</summary>
     public void SendPacket(ReadOnlySpan<byte> packet) =>
         Send(Frame(packet, packet[0] >> 4 == 6 ? EtherType.Ipv6 : EtherType.Ipv4));
+
+    /// <summary>The next frame, sent or received by anybody on the interface.</summary>
+    /// <returns>Its length, or 0 after a second without one.</returns>
+    public int Receive(Span<byte> frame)
+    {
+        nint length = Native.recv((int)_socket.DangerousGetHandle(), frame, frame.Length, 0);
+        if (length >= 0) return (int)length;
+        int errno = Marshal.GetLastPInvokeError();
+        return errno is Again or Native.Interrupted ? 0 : throw new Win32Exception(errno, "recv(AF_PACKET)");
+    }
 
     /// <summary>A frame from the guest's station to slirpnet's.</summary>
     public byte[] Frame(ReadOnlySpan<byte> payload, EtherType type)

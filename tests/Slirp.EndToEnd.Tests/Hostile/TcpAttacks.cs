@@ -36,6 +36,10 @@ internal static class TcpAttacks
         yield return new Attack("T7", "tcp_flows_opened", [p.Ip(Segment(4102, port, 9, 0, TcpFlags.Syn, new byte[400]))]);
         yield return new Attack("T9", null, from i in Enumerable.Range(0, 20) select p.Ip(Segment(4103, port, 9, 0, TcpFlags.Syn)));
         yield return new Attack("T9", null, from i in Enumerable.Range(0, 20) select p.Ip(Segment(4103, port, 9 + (uint)i * 100_000, 0, TcpFlags.Syn)));
+        yield return new Attack("T13", null,
+            from hops in (byte[])[2, 255]
+            from tos in (byte[])[0, 1, 2, 3, 255]
+            select p.Ip(Packets.With(Segment(4400 + tos, port, 9, 0, TcpFlags.Syn), (1, tos), (8, hops))));
         // Blind: one of these in four thousand million is the right number, and only a reset or a FIN with it does harm.
         yield return new Attack("T8", null,
             from i in Enumerable.Range(1, 4000)
@@ -56,6 +60,9 @@ internal static class TcpAttacks
         FrameFactory.Tcp(Packets.Address($"{victim.Guest.Address}"), Packets.Address($"{victim.Remote.Address}"),
             new TcpFields((ushort)victim.Guest.Port, (ushort)victim.Remote.Port, new SequenceNumber(sequence),
                 new SequenceNumber(acknowledgment), flags, 1000));
+
+    public static byte[] WithUrgent(byte[] packet, int pointer) =>
+        Tcp(packet, (33, packet[33] | (int)TcpFlags.Urg), (38, pointer >> 8), (39, pointer));
 
     /// <summary>A segment with octets changed and its checksum made right again.</summary>
     private static byte[] Tcp(byte[] packet, params (int Offset, int Value)[] octets) => Summed(Packets.With(packet, octets));
