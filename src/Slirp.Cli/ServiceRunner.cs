@@ -33,13 +33,15 @@ internal static class ServiceRunner
         using ControlServer? control = lifecycle.ApiSocket is string path
             ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap)).Write)
             : null;
-        supervision = supervision with { ExitFd = lifecycle.ExitFd, Log = log.Info };
+        using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
         using var supervisor = new Supervisor(worker, resolver, supervision);
         EndReason reason = supervisor.Run(() =>
         {
             control?.Start();
             ready();
             TellReady(lifecycle);
+            manager?.Ready();
         });
         if (reason == EndReason.LinkLost)
             log.Error($"read on {tap.Name}: {worker.LinkError.Describe()}; the interface was deleted or its namespace is gone");
