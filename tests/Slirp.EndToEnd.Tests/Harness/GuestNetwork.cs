@@ -69,6 +69,16 @@ internal sealed class GuestNetwork : IAsyncDisposable
     public static IPAddress Loopback(AddressFamily family) =>
         family == AddressFamily.InterNetwork ? IPAddress.Loopback : IPAddress.IPv6Loopback;
 
+    /// <summary>Kills slirpnet as a machine short of memory would, and starts another in its place.</summary>
+    public async Task ReplaceSlirpAsync()
+    {
+        Slirp.Signal(UnixSignal.Kill);
+        await Slirp.WaitAsync();
+        await Slirp.DisposeAsync();
+        _slirp = SlirpProcess.Start([.. HostPrefix(), .. SlirpCommand()], _tap);
+        await _slirp.ReadyAsync();
+    }
+
     /// <summary>The test ends slirpnet itself.</summary>
     public void SlirpMayEnd() => _mayEnd = true;
 
