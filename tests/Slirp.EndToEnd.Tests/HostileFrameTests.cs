@@ -49,7 +49,7 @@ public class HostileFrameTests
     [EndToEndFact(SlirpnetOnly = true)]
     public Task Dhcp() => EndureAsync(1500, (packets, _) => ServiceAttacks.Dhcp(packets));
 
-    /// <summary>Class N, from the guest's side; N5 to N7 are <see cref="DnsHostileTests"/>'s.</summary>
+    /// <summary>Class N, from the guest's side; N5 to N7 are in <see cref="DnsHostTests"/>.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public Task Dns() => EndureAsync(1500, (packets, _) => ServiceAttacks.Dns(packets));
 

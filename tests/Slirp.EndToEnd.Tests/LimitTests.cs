@@ -240,7 +240,7 @@ public class LimitTests
                 "ip tuntap add name silent0 mode tun", "ip link set silent0 up", "ip address add 198.51.100.9/32 dev silent0",
                 $"ip route add {Silent}/32 dev silent0", "sysctl -qw net.ipv4.tcp_syn_retries=1",
             ])
-            (await network.HostNamespace.RunAsync(command.Split(' '))).Succeeded();
+            await network.HostRunsAsync(command);
     }
 
     private static byte[] Discover(uint client)

@@ -98,6 +98,12 @@ internal sealed class GuestNetwork : IAsyncDisposable
         }
     }
 
+    /// <summary>One command in the guest, and one in the private host network, as a person would type it.</summary>
+    public async Task GuestRunsAsync(string command) => (await Guest.RunAsync(command.Split(' '))).Succeeded();
+
+    /// <inheritdoc cref="GuestRunsAsync"/>
+    public async Task HostRunsAsync(string command) => (await HostNamespace.RunAsync(command.Split(' '))).Succeeded();
+
     /// <summary>Configures the guest as -c would, for the ways of attaching that do not.</summary>
     public async Task ConfigureByHandAsync(string[]? only = null)
     {

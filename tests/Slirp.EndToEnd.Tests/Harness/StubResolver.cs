@@ -18,6 +18,9 @@ internal sealed class StubResolver(params string[] addresses) : IAsyncDisposable
     /// <summary>From a query to the octets that are sent back on its connection, length first.</summary>
     public Func<byte[], byte[]> AnswerTcp { get; set; } = query => Framed(DnsMessage.Answer(query));
 
+    /// <summary>Told of each query over UDP and where it came from, before it is answered.</summary>
+    public Action<byte[], IPEndPoint> OnQuery { get; set; } = (_, _) => { };
+
     public int Queries => _queries;
 
     public static byte[] Framed(byte[] message) => [(byte)(message.Length >> 8), (byte)message.Length, .. message];
@@ -55,7 +58,9 @@ internal sealed class StubResolver(params string[] addresses) : IAsyncDisposable
         {
             SocketReceiveFromResult got = await socket.ReceiveFromAsync(buffer, anywhere);
             Interlocked.Increment(ref _queries);
-            foreach (byte[] answer in AnswerUdp(buffer[..got.ReceivedBytes])) await socket.SendToAsync(answer, got.RemoteEndPoint);
+            byte[] query = buffer[..got.ReceivedBytes];
+            OnQuery(query, (IPEndPoint)got.RemoteEndPoint);
+            foreach (byte[] answer in AnswerUdp(query)) await socket.SendToAsync(answer, got.RemoteEndPoint);
         });
     }
 

@@ -1,1 +1,0 @@
-namespace Slirp.EndToEnd.Tests; public class DnsHostileTests { }
