@@ -26,7 +26,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         using NamespacePathWatch? path = WatchPath();
         StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap)));
         var supervision = new SupervisorOptions { Target = process, NamespacePath = path };
-        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, static () => { });
+        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, static () => { });
         log.Info("do_slirp is exiting");
         return reason == EndReason.LinkLost ? CommandLineReport.Failure : 0;
     }

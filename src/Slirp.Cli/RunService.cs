@@ -28,6 +28,21 @@ internal sealed class RunService(RunOptions options, Log log)
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
     public int Run()
     {
+        try
+        {
+            using NamespaceCommand command = Start();
+            return Serve(command);
+        }
+        catch (LinuxException e) when (e.Step == "execve")
+        {
+            return Refused(e);
+        }
+    }
+
+    /// <summary>The command in its namespaces, not executed yet. The file that becomes its resolv.conf lives on in the mount
+    /// alone.</summary>
+    private NamespaceCommand Start()
+    {
         string directory = Directory.CreateTempSubdirectory("slirpnet-").FullName;
         try
         {
@@ -35,11 +50,15 @@ internal sealed class RunService(RunOptions options, Log log)
             File.WriteAllText(resolvConf, ResolvConfFor(_network));
             File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-            return RunIn(resolvConf);
-        }
-        catch (LinuxException e) when (e.Step == "execve")
-        {
-            return Refused(e);
+            return NamespaceCommand.Start(new CommandRequest
+            {
+                Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
+                TapName = RunOptions.TapName,
+                VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
+                Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
+                ResolvConfPath = _network.DisableDns ? null : resolvConf,
+                MountSys = true,
+            });
         }
         finally
         {
@@ -47,17 +66,8 @@ internal sealed class RunService(RunOptions options, Log log)
         }
     }
 
-    private int RunIn(string resolvConf)
+    private int Serve(NamespaceCommand command)
     {
-        using NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
-        {
-            Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
-            TapName = RunOptions.TapName,
-            VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
-            Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
-            ResolvConfPath = _network.DisableDns ? null : resolvConf,
-            MountSys = true,
-        });
         foreach (NamespaceWarning warning in command.Warnings) log.Debug(warning.ToString());
         using TapDevice tap = TapDevice.FromAttached(command.TapQueues, GuestNetwork.Wanted(_network.NoOffload));
         using var route = new RouteSocket(command.Netlink);
@@ -72,7 +82,7 @@ internal sealed class RunService(RunOptions options, Log log)
             Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
             OnSignal = signal => PassOn(command, signal),
         };
-        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, () =>
+        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, () =>
         {
             try
             {

@@ -14,8 +14,8 @@ internal static class ServiceRunner
     /// <param name="ready">Called once everything answers.</param>
     /// <exception cref="ForwardException">A published port cannot be had.</exception>
     public static EndReason Serve(
-        TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, SupervisorOptions supervision,
-        Log log, Action ready)
+        TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, ConfinementOptions confinement,
+        SupervisorOptions supervision, Log log, Action ready)
     {
         // Each flow has a descriptor, and so has each forwarded port. What is left of a refusal is a smaller service.
         _ = OpenFileLimit.RaiseToHard();
@@ -30,12 +30,21 @@ internal static class ServiceRunner
         });
         using var forwards = new ForwardTable(worker, plan);
         PublishedPorts.Bind(forwards, network.Publish, plan, log);
+        var walls = new List<string>();
         using ControlServer? control = lifecycle.ApiSocket is string path
-            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap)).Write)
+            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap), walls).Write)
             : null;
         using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
         supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
         using var supervisor = new Supervisor(worker, resolver, supervision);
+        walls.AddRange(Confinement.Enter(new ConfinementRequest
+        {
+            Readable = resolver.Directories,
+            ApiDirectory = lifecycle.ApiSocket is string socket ? ControlServer.DirectoryOf(socket) : null,
+            NarrowRoot = confinement.EnableSandbox,
+            HasCommand = supervision.OnSignal is not null,
+            MayListen = control is not null,
+        }, log));
         EndReason reason = supervisor.Run(() =>
         {
             control?.Start();

@@ -15,7 +15,8 @@ try
         ["seccomp"] => ConfinedProgram.Seccomp(),
         ["landlock", var allowed, var denied] => ConfinedProgram.Restricted(allowed, denied),
         ["capabilities"] => ConfinedProgram.Capabilities(),
-        ["threads"] => ConfinedProgram.PrintThreads(),
+        ["fatal"] => ConfinedProgram.Fatal(),
+        ["root", var visible] => ConfinedProgram.NarrowedRoot(visible),
         _ => throw new ArgumentException("unknown helper command"),
     };
 }

@@ -15,8 +15,6 @@ public static class Unsupported
         new("target-type=bess", "only network namespaces get a network from this version"),
         new("outbound-addr", "this version leaves the choice of the source address to the host"),
         new("outbound-addr6", "this version leaves the choice of the source address to the host"),
-        new("enable-sandbox", "this version has no sandbox"),
-        new("enable-seccomp", "this version has no system call filter"),
     ];
 
     /// <returns>Null if everything on the line can be done.</returns>
