@@ -13,7 +13,7 @@ internal sealed class RawLink : IDisposable
     private const int PacketFamily = 17, RawType = 3, CloseOnExec = 0x80000; // AF_PACKET, SOCK_RAW
     private const int PacketLevel = 263, VnetHeaderOption = 15; // SOL_PACKET, PACKET_VNET_HDR
     private const int AddressLength = 20; // struct sockaddr_ll
-    private const int SocketLevel = 1, ReceiveTimeoutOption = 20; // SOL_SOCKET, SO_RCVTIMEO (64 bit)
+    private const int SocketLevel = 1, ReceiveTimeoutOption = 20, ReceiveBufferOption = 33; // SOL_SOCKET, SO_RCVTIMEO, SO_RCVBUFFORCE
     private const ushort EveryProtocol = 0x0300; // ETH_P_ALL in network order
     private const int NoBuffers = 105, Again = 11, BadArgument = 22, TooLong = 90;
 
@@ -36,7 +36,8 @@ internal sealed class RawLink : IDisposable
         int descriptor = Native.socket(PacketFamily, RawType | CloseOnExec, 0); // protocol 0: it receives nothing
         if (descriptor < 0) throw new Win32Exception(Marshal.GetLastPInvokeError(), "socket(AF_PACKET)");
         var socket = new SafeFileHandle(descriptor, ownsHandle: true);
-        int on = 1;
+        int on = 1, room = 32 << 20;
+        _ = Native.setsockopt(descriptor, SocketLevel, ReceiveBufferOption, ref room, sizeof(int)); // what is refused is the default
         if (vnetHeader && Native.setsockopt(descriptor, PacketLevel, VnetHeaderOption, ref on, sizeof(int)) != 0)
             throw new Win32Exception(Marshal.GetLastPInvokeError(), "PACKET_VNET_HDR");
         var second = new long[] { 1, 0 }; // struct timeval
