@@ -31,7 +31,8 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.Guest is not (GuestTcpState.Established or GuestTcpState.CloseWait or GuestTcpState.FinWait2)) return Instant.Never;
         if (flow.RetransmitAt != Instant.Never || flow.PersistAt != Instant.Never) return Instant.Never;
         TimeSpan patience = flow.Guest == GuestTcpState.CloseWait ? _parameters.KeepAliveHalfClosed : _parameters.KeepAlive;
-        return flow.LastHeard + patience + _parameters.KeepAliveInterval * flow.UnansweredProbes;
+        // Counted from the last probe: after a pause of the whole process (SIGSTOP) every probe would be overdue at once.
+        return flow.UnansweredProbes == 0 ? flow.LastHeard + patience : flow.LastProbe + _parameters.KeepAliveInterval;
     }
 
     /// <summary>Keeps one timer for the earliest deadline. One that moved away is left where it is: it fires, finds
@@ -144,6 +145,7 @@ public sealed partial class TcpEngine<TWorld>
             return;
         }
         flow.UnansweredProbes++;
+        flow.LastProbe = now;
         SendSegment(flow, flow.SndUna - 1, TcpFlags.Ack, default, now);
     }
 }

@@ -75,7 +75,7 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal Instant RetransmitAt = Instant.Never, PersistAt = Instant.Never, LifeAt = Instant.Never;
     internal Instant TimerDue = Instant.Never;
     internal TimerHandle Timer;
-    internal Instant LastHeard;
+    internal Instant LastHeard, LastProbe;
     internal int UnansweredProbes, PersistCount;
 
     // Place in the list of flows of its kind that may be evicted, by age
