@@ -309,6 +309,7 @@ public sealed partial class Worker : IDisposable
         if ((events & EpollEvents.EPOLLRDHUP) != 0) result |= HostEvents.ReadClosed;
         if ((events & EpollEvents.EPOLLERR) != 0) result |= HostEvents.Error;
         if ((events & EpollEvents.EPOLLHUP) != 0) result |= HostEvents.HangUp;
+        if ((events & EpollEvents.EPOLLPRI) != 0) result |= HostEvents.Urgent;
         return result;
     }
 

@@ -77,7 +77,7 @@ public sealed partial class TcpEngine<TWorld>
             flow.ToGuest.Keep(_pool, spare, 0, received.Count);
             if (!_pool.IsUnshared(spare)) ReleaseSpare();
         }
-        if (received.Count < room && !flow.HostEndSignalled) flow.HostReadable = false;
+        if (received.Count < room && !flow.HostEndSignalled && !flow.HostMarksUrgent) flow.HostReadable = false;
         return received.Count;
     }
 

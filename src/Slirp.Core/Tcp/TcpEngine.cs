@@ -33,7 +33,7 @@ namespace Slirp.Core.Tcp;
 /// <para><b>Limits.</b> <see cref="TcpParameters"/>: flows, connects under way, TIME-WAIT entries. The oldest connect
 /// under way or TIME-WAIT entry makes room; beyond the limit of flows a SYN is dropped and counted.</para>
 /// <para><b>Kernel assumptions.</b> Host sockets report edges (EPOLLET): after a short read the socket is drained unless
-/// end of file or an error was signalled; tests/Slirp.Linux.Tests checks that.</para>
+/// end of file, an error or an urgent mark was signalled; tests/Slirp.Linux.Tests checks that.</para>
 /// <para><b>Sources.</b> RFC 9293, 7323 (timestamps, window scale), 2018 and 6675 (SACK), 5681, 6298, 5961 (blind attacks),
 /// 6528 (sequence numbers), 6191 (TIME-WAIT reuse).</para>
 /// </remarks>
@@ -127,6 +127,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         if ((events & (HostEvents.Readable | HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostReadable = true;
         if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostWritable = true;
         if ((events & (HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostEndSignalled = true;
+        if ((events & HostEvents.Urgent) != 0) flow.HostMarksUrgent = true;
         if ((events & HostEvents.Error) != 0 && OnHostError(flow)) return;
         Enqueue(flow);
     }

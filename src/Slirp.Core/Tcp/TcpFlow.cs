@@ -86,6 +86,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     /// <summary>End of file or an error lies behind the octets still to be read: a short read is not the end of reading.</summary>
     internal bool HostEndSignalled;
+
+    /// <summary>An urgent mark was seen: reads stop at such marks, so that only "would block" is the end of reading.</summary>
+    internal bool HostMarksUrgent;
     internal bool AckPending, IsQueued;
 
     /// <summary>A connection from outside through a forward: the guest is asked first.</summary>

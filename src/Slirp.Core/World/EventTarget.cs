@@ -54,4 +54,7 @@ public enum HostEvents : byte
 
     /// <summary>Both halves are closed.</summary>
     HangUp = 16,
+
+    /// <summary>An urgent mark (TCP) lies in what can be read: reads stop short at it though more is behind it.</summary>
+    Urgent = 32,
 }
