@@ -6,7 +6,8 @@ public sealed class Counters
     private readonly long[] _drops = new long[Enum.GetValues<DropReason>().Length];
 
     public long FramesFromGuest, OctetsFromGuest, FramesToGuest, OctetsToGuest;
-    public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpChallengeAcks;
+    public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsSent, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpTailProbes;
+    public long TcpChallengeAcks;
     public long TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
     public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
 

@@ -205,7 +205,7 @@ public sealed partial class Worker : IDisposable
 
     private bool TryGetSlot(out OwnedFrame frame)
     {
-        if (_next is null && _pool.TryRent(out OwnedFrame rented)) _next = rented;
+        if (_next is null && _pool.TryRentForLink(out OwnedFrame rented)) _next = rented;
         frame = _next ?? default;
         return _next is not null;
     }

@@ -118,7 +118,7 @@ public sealed partial class TcpEngine<TWorld>
 
     private void BeginSequence(TcpFlow flow, Instant now)
     {
-        flow.Iss = flow.SndUna = flow.SndNxt = flow.SndMax = _initialSequence.For(flow.Key, now);
+        flow.Iss = flow.SndUna = flow.SndNxt = _initialSequence.For(flow.Key, now);
         flow.TsOffset = _initialSequence.TimestampOffset(flow.Key);
     }
 

@@ -42,10 +42,10 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal SequenceNumber LastAckSent;
 
     // --- To the guest (send sequence variables)
-    internal SequenceNumber Iss, SndUna, SndNxt;
+    internal SequenceNumber Iss, SndUna;
 
-    /// <summary>One past the highest octet ever sent; above SND.NXT after a timeout went back.</summary>
-    internal SequenceNumber SndMax;
+    /// <summary>One past the highest octet ever sent: what is sent again lies below it.</summary>
+    internal SequenceNumber SndNxt;
     internal uint SndWnd, MaxSndWnd;
     internal SequenceNumber SndWl1, SndWl2;
     internal byte SndWndShift;
@@ -57,13 +57,18 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal int MaxPayload;
     internal PayloadQueue ToGuest; // SND.UNA up to what was last received from the host
 
-    // --- Loss and congestion (RFC 5681, 6298, 6675)
+    // --- Loss and congestion (RFC 5681, 6298, 8985)
     internal RttEstimator Rtt;
     internal int Cwnd, Ssthresh;
     internal int DuplicateAcks;
     internal bool InRecovery;
-    internal SequenceNumber Recover, HighRetransmit;
-    internal SackScoreboard? Scoreboard;
+
+    /// <summary>The next segment to be sent again goes whatever is under way.</summary>
+    internal bool MayExceedWindow;
+    internal SequenceNumber Recover;
+    internal SentRanges? Sent; // from the first data on
+    internal Rack Rack;
+    internal TailProbe? TailProbe; // under way
     internal SequenceNumber? TimedSequence; // Karn's algorithm where there are no timestamps
     internal Instant TimedAt;
 
@@ -73,6 +78,7 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     // --- Timers: deadlines here, one entry in the wheel for the earliest
     internal Instant RetransmitAt = Instant.Never, PersistAt = Instant.Never, LifeAt = Instant.Never;
+    internal Instant ReorderAt = Instant.Never, TailProbeAt = Instant.Never;
     internal Instant TimerDue = Instant.Never;
     internal TimerHandle Timer;
     internal Instant LastHeard, LastProbe;

@@ -38,8 +38,10 @@ public sealed class StatusReport(Worker worker, LinkOffloads offloads)
         writer.WriteNumber("tcp_flows_opened", counters.TcpFlowsOpened);
         writer.WriteNumber("tcp_flows_closed", counters.TcpFlowsClosed);
         writer.WriteNumber("tcp_forwarded", counters.TcpForwarded);
+        writer.WriteNumber("tcp_segments_sent", counters.TcpSegmentsSent);
         writer.WriteNumber("tcp_segments_retransmitted", counters.TcpSegmentsRetransmitted);
         writer.WriteNumber("tcp_retransmit_timeouts", counters.TcpRetransmitTimeouts);
+        writer.WriteNumber("tcp_tail_probes", counters.TcpTailProbes);
         writer.WriteNumber("tcp_challenge_acks", counters.TcpChallengeAcks);
         writer.WriteNumber("udp_mappings_opened", counters.UdpMappingsOpened);
         writer.WriteNumber("udp_mappings_closed", counters.UdpMappingsClosed);
