@@ -8,6 +8,10 @@ public sealed class Counters
     public long FramesFromGuest, OctetsFromGuest, FramesToGuest, OctetsToGuest;
     public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsSent, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpTailProbes;
     public long TcpChallengeAcks;
+
+    /// <summary>Exceptions that an engine threw: bugs of ours, each of which cost a flow.</summary>
+    public long Faults;
+
     public long TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
     public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
 

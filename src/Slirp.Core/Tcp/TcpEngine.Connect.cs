@@ -50,6 +50,7 @@ public sealed partial class TcpEngine<TWorld>
             _counters.Drop(DropReason.TcpFlowLimit);
             return;
         }
+        _current = flow;
         _counters.TcpFlowsOpened++;
         flow.Enter(GuestTcpState.SynHeld);
         _halfOpen.Add(flow);
@@ -253,6 +254,7 @@ public sealed partial class TcpEngine<TWorld>
             _world.Close(accepted, reset: true);
             return;
         }
+        _current = flow;
         _counters.TcpFlowsOpened++;
         flow.LastHeard = now;
         flow.Enter(GuestTcpState.SynSent);
@@ -260,6 +262,7 @@ public sealed partial class TcpEngine<TWorld>
         if (!_world.Adopt(accepted, flow.Target).IsOk)
         {
             Close(flow, CloseReason.HostFailed);
+            _current = null;
             return;
         }
         flow.Host = HostTcpState.Open;
@@ -269,6 +272,7 @@ public sealed partial class TcpEngine<TWorld>
         BeginSequence(flow, now);
         SendSyn(flow, now);
         Rearm(flow);
+        _current = null;
     }
 
     private void OnSegmentInSynSent(TcpFlow flow, in GuestSegment segment, Instant now)

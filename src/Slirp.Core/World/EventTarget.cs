@@ -20,6 +20,9 @@ public enum EventKind : byte
 
     /// <summary>A timer of what forwards keep: stalled accepts, UDP associations.</summary>
     ForwardUpkeep,
+
+    /// <summary>A timer: memory that was not used for a while goes back to the system.</summary>
+    PoolTrim,
 }
 
 /// <summary>A typed, generation-checked reference, the 64 bits that epoll hands back:

@@ -50,6 +50,7 @@ public sealed class StatusReport(Worker worker, LinkOffloads offloads)
         writer.WriteNumber("icmp_echoes", counters.IcmpEchoes);
         writer.WriteNumber("dns_queries", counters.DnsQueries);
         writer.WriteNumber("dns_answers", counters.DnsAnswers);
+        writer.WriteNumber("faults", counters.Faults);
         writer.WriteEndObject();
     }
 
