@@ -17,7 +17,7 @@ namespace Slirp.Host;
 internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
 {
     private const EpollEvents AllEdges =
-        EpollEvents.EPOLLIN | EpollEvents.EPOLLOUT | EpollEvents.EPOLLRDHUP | EpollEvents.EPOLLET;
+        EpollEvents.EPOLLIN | EpollEvents.EPOLLPRI | EpollEvents.EPOLLOUT | EpollEvents.EPOLLRDHUP | EpollEvents.EPOLLET;
 
     // Asked for so that a burst survives until the loop's next turn; the kernel grants net.core.rmem_max at most.
     private const int DatagramBuffer = 4 << 20;
@@ -54,6 +54,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         var fd = new SocketFd(opened.Raw);
         // The guest's stack has decided what a segment is; holding it back for more would only delay it.
         _ = SocketOptions.Set(fd, TcpOption.TCP_NODELAY, 1);
+        _ = SocketOptions.Set(fd, SocketOption.SO_OOBINLINE, 1); // urgent data is ordinary data: it must not be left out
         SysResult connected = ConnectFromOutbound(fd, destination);
         if (!connected.IsOk && !connected.Is(Errno.EINPROGRESS)) return Abandon(fd, connected);
         SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
@@ -66,6 +67,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         var fd = new SocketFd(accepted.Value);
         _ = SocketOptions.Set(fd, TcpOption.TCP_NODELAY, 1);
+        _ = SocketOptions.Set(fd, SocketOption.SO_OOBINLINE, 1);
         return epoll.Add(fd, AllEdges, owner.Packed).ToIoResult();
     }
 

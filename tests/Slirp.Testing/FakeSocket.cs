@@ -38,6 +38,14 @@ public sealed partial class FakeSocket(FakeHost host, HostSocket handle, FakeSoc
     /// <summary>Core closed it with RST.</summary>
     public bool WasReset { get; private set; }
 
+    /// <summary>Every call but the closing one throws, as no kernel does.</summary>
+    public bool Throws { get; set; }
+
+    internal void ThrowIfTold()
+    {
+        if (Throws) throw new InvalidOperationException("the kernel did what no manual says");
+    }
+
     /// <summary>Raises events as the kernel would on an edge; merged with those not yet taken.</summary>
     public void Raise(HostEvents events)
     {

@@ -63,7 +63,7 @@ public sealed class TcpHarness : IDisposable
     /// <summary>Puts an IP packet into a slot and hands it to the engine, without giving the engine its turn.</summary>
     public void Inject(ReadOnlySpan<byte> packet)
     {
-        _next ??= Pool.TryRent(out OwnedFrame rented) ? rented : throw new InvalidOperationException("no slot for a frame");
+        _next ??= Pool.TryRentForLink(out OwnedFrame rented) ? rented : throw new InvalidOperationException("no slot for a frame");
         OwnedFrame frame = _next.Value;
         Span<byte> slot = Pool.Octets(frame);
         packet.CopyTo(slot[PacketOffset..]);

@@ -79,5 +79,8 @@ public enum CloseReason : byte
     EvictedHalfOpen,
     EvictedTimeWait,
     OutOfMemory,
+
+    /// <summary>An exception was thrown while it was handled.</summary>
+    Fault,
     Shutdown,
 }

@@ -50,6 +50,7 @@ public sealed partial class TcpEngine<TWorld>
             _counters.Drop(DropReason.TcpFlowLimit);
             return;
         }
+        _current = flow;
         _counters.TcpFlowsOpened++;
         flow.Enter(GuestTcpState.SynHeld);
         _halfOpen.Add(flow);
@@ -129,7 +130,7 @@ public sealed partial class TcpEngine<TWorld>
 
     private void BeginSequence(TcpFlow flow, Instant now)
     {
-        flow.Iss = flow.SndUna = flow.SndNxt = flow.SndMax = _initialSequence.For(flow.Key, now);
+        flow.Iss = flow.SndUna = flow.SndNxt = _initialSequence.For(flow.Key, now);
         flow.TsOffset = _initialSequence.TimestampOffset(flow.Key);
     }
 
@@ -265,6 +266,7 @@ public sealed partial class TcpEngine<TWorld>
             _world.Close(accepted, reset: true);
             return;
         }
+        _current = flow;
         _counters.TcpFlowsOpened++;
         flow.LastHeard = now;
         flow.Enter(GuestTcpState.SynSent);
@@ -272,6 +274,7 @@ public sealed partial class TcpEngine<TWorld>
         if (!_world.Adopt(accepted, flow.Target).IsOk)
         {
             Close(flow, CloseReason.HostFailed);
+            _current = null;
             return;
         }
         flow.Host = HostTcpState.Open;
@@ -281,6 +284,7 @@ public sealed partial class TcpEngine<TWorld>
         BeginSequence(flow, now);
         SendSyn(flow, now);
         Rearm(flow);
+        _current = null;
     }
 
     private void OnSegmentInSynSent(TcpFlow flow, in GuestSegment segment, Instant now)

@@ -198,7 +198,7 @@ public class UdpForwardTests
         socket.DeliverDatagram(Remote, octets, segmentSize: 1000, localAddress: Hit);
         SentPacket packet = Assert.Single(Turn(socket));
         Assert.Equal([1000, 1000, 500], packet.UdpDatagrams().Select(d => d.Length));
-        Assert.True(_forwards.TryCarryAnswer(FrameFactory.GuestMac, Guest, Remote, octets, 1000, 0, 64, _clock.Now));
+        Assert.True(_forwards.TryCarryAnswer(FrameFactory.GuestMac, Guest, Remote, octets, As(1000), [], _clock.Now));
         Assert.Equal(1000, Assert.Single(socket.Datagrams).Options.SegmentSize);
     }
 
@@ -209,7 +209,7 @@ public class UdpForwardTests
         Receives(socket, Remote, "x", Hit);
         socket.PathMtu = 600;
         Assert.True(_forwards.TryCarryAnswer(
-            FrameFactory.GuestMac, Guest, Remote, FrameFactory.Pattern(2500), 1000, 0, 64, _clock.Now));
+            FrameFactory.GuestMac, Guest, Remote, FrameFactory.Pattern(2500), As(1000), [], _clock.Now));
         Assert.Equal([1000, 1000, 500], socket.Datagrams.Select(d => d.Payload.Length));
         Assert.All(socket.Datagrams, d => Assert.Equal(Hit, d.Options.LocalAddress));
     }
@@ -317,7 +317,33 @@ public class UdpForwardTests
     }
 
     private bool Answers(IpEndpoint from, IpEndpoint to, string text) => _forwards.TryCarryAnswer(
-        FrameFactory.GuestMac, from, to, System.Text.Encoding.ASCII.GetBytes(text), 0, 0, 64, _clock.Now);
+        FrameFactory.GuestMac, from, to, System.Text.Encoding.ASCII.GetBytes(text), As(0), [], _clock.Now);
+
+    [Fact]
+    public void DF_of_an_answer_is_kept_and_the_guest_feels_its_way_down_to_the_path_MTU()
+    {
+        FakeSocket socket = Open("0.0.0.0", 8053, Guest);
+        Receives(socket, Remote, "question", Hit);
+        socket.PathMtu = 1400;
+        var mtus = new List<uint>();
+        foreach (int length in new[] { 9000, 8100, 4300, 1950, 1460, 980 })
+        {
+            byte[] octets = FrameFactory.Pattern(length);
+            byte[] packet = FrameFactory.Udp(Guest, Remote, octets, dontFragment: true);
+            Assert.True(_forwards.TryCarryAnswer(
+                FrameFactory.GuestMac, Guest, Remote, octets, As(0) with { DontFragment = true }, packet, _clock.Now));
+            foreach (SentPacket error in _host.TakePackets())
+            {
+                Assert.Equal((3, 4), (error.IcmpType, error.IcmpCode));
+                mtus.Add(error.IcmpRest);
+            }
+        }
+        Assert.Equal([8166, 4352, 2002, 1492, 1006], mtus);
+        Assert.True(Assert.Single(socket.Datagrams).Options.DontFragment);
+        Assert.Equal(5, _counters.Dropped(DropReason.UdpHostSendFailed));
+    }
+
+    private static DatagramOptions As(int segmentSize) => new(segmentSize, 0, 64, DontFragment: false);
 
     private void Wait(double seconds)
     {
