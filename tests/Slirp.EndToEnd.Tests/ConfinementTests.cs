@@ -51,6 +51,56 @@ public class ConfinementTests
         });
     }
 
+    /// <summary>Written, replaced, its link turned, all behind the walls; and turned to where the walls are in the way, which
+    /// changes nothing.</summary>
+    [EndToEndFact(SlirpnetOnly = true, Tools = "dnsmasq,dig")]
+    public async Task A_sandbox_follows_resolv_conf_within_etc_and_run()
+    {
+        const string setUp = """
+            set -e
+            ip link set lo up
+            mount -t tmpfs tmpfs /mnt
+            cp -a /etc /mnt/etc
+            mount --bind /mnt/etc /etc
+            mkdir /etc/one /mnt/outside
+            echo nameserver 127.0.0.1 >/etc/one/resolv.conf
+            ln -sf one/resolv.conf /etc/resolv.conf
+            for server in 1 2; do
+                dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --user=root --pid-file= \
+                    --listen-address=127.0.0.$server --host-record=www.example.test,192.0.2.$server --log-facility=/mnt/log &
+            done
+            echo up
+            exec cat
+            """;
+        await using ChildProcess host = ChildProcess.Start(
+            ["unshare", "--mount", "--propagation=private", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", setUp], givesStdin: true);
+        await host.StdoutLineAsync("up");
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        string[] inHost = ["nsenter", "-t", $"{host.Pid}", "-m", "-n"];
+        await using SlirpProcess slirp = SlirpProcess.Start(
+            [.. inHost, Machine.Binary, "-c", "-r", "3", "-e", "4", "--enable-sandbox", $"{guest.Pid}", GuestNetwork.TapName]);
+        await slirp.ReadyAsync();
+        async Task ChangeAsync(string script, string answer)
+        {
+            (await ChildProcess.RunAsync([.. inHost, "sh", "-c", script])).Succeeded();
+            while ((await guest.RunAsync("dig", "@10.0.2.3", "+short", "+tries=3", "+timeout=15", "www.example.test")).Stdout.Trim() != answer)
+                await Task.Delay(20);
+        }
+
+        foreach ((string script, string answer) in new[]
+        {
+            ("true", "192.0.2.1"),
+            ("echo nameserver 127.0.0.2 >/etc/one/resolv.conf", "192.0.2.2"),
+            ("echo nameserver 127.0.0.1 >/etc/one/new; mv /etc/one/new /etc/one/resolv.conf", "192.0.2.1"),
+            ("mkdir /etc/two; echo nameserver 127.0.0.2 >/etc/two/r; ln -s two/r /etc/l; mv -T /etc/l /etc/resolv.conf", "192.0.2.2"),
+        }) await ChangeAsync(script, answer).WithinAsync($"{answer} after: {script}");
+
+        (await ChildProcess.RunAsync([.. inHost, "sh", "-c",
+            "echo nameserver 127.0.0.1 >/mnt/outside/r; ln -s /mnt/outside/r /etc/l; mv -T /etc/l /etc/resolv.conf"])).Succeeded();
+        await slirp.StderrLineAsync("cannot be read where it is now");
+        await ChangeAsync("true", "192.0.2.2").WithinAsync("the resolver that was read before");
+    }
+
     private static string ApiPath { get; } = Path.Combine(OpenDirectory(), "confined.sock");
 
     private static string OpenDirectory()
