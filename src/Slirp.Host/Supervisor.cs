@@ -109,13 +109,16 @@ public sealed class Supervisor : IDisposable
         Span<EpollEvent> events = stackalloc EpollEvent[8];
         while (true)
         {
-            int count = _epoll.Wait(events, _needsClock ? ClockMilliseconds : -1).Raw;
+            bool isBehind = _options.HostAddresses is { IsBehind: true };
+            int count = _epoll.Wait(events, _needsClock || isBehind ? ClockMilliseconds : -1).Raw;
             for (int i = 0; i < count; i++)
             {
                 EndReason reason = OnEvent((Source)events[i].Data);
                 if (reason != EndReason.None) return reason;
             }
-            if (count > 0 || !_needsClock) continue;
+            if (count > 0) continue;
+            if (isBehind) _ = OnEvent(Source.HostAddresses);
+            if (!_needsClock) continue;
             if (OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
             _ = OnEvent(Source.Resolver);
         }
