@@ -55,7 +55,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
             using var route = new RouteSocket(attached.Netlink);
             LinkInfo link = route.GetLink(tap.Name);
             GuestInterface.RaiseTransmitQueue(route, link);
-            if (_target.Configure) link = GuestInterface.Configure(route, tap.Name, _network);
+            if (_target.Configure) link = GuestInterface.Configure(route, tap.Name, _network, log.Warning);
             plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
             return tap;
         }

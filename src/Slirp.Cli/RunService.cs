@@ -73,7 +73,7 @@ internal sealed class RunService(RunOptions options, Log log)
         using TapDevice tap = TapDevice.FromAttached(command.TapQueues, GuestNetwork.Wanted(_network.NoOffload));
         using var route = new RouteSocket(command.Netlink);
         GuestInterface.RaiseTransmitQueue(route, route.GetLink(tap.Name));
-        LinkInfo link = GuestInterface.Configure(route, tap.Name, _network);
+        LinkInfo link = GuestInterface.Configure(route, tap.Name, _network, log.Warning);
         NetworkPlan plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
 
         LinuxException? refused = null;

@@ -36,7 +36,8 @@ internal static class ServiceRunner
         using ControlServer? control = lifecycle.ApiSocket is string path
             ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap), walls).Write)
             : null;
-        supervision = supervision with { ExitFd = lifecycle.ExitFd, Log = log.Info };
+        using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
         using var supervisor = new Supervisor(worker, resolver, supervision);
         walls.AddRange(Confinement.Enter(new ConfinementRequest
         {
@@ -51,6 +52,7 @@ internal static class ServiceRunner
             control?.Start();
             ready();
             TellReady(lifecycle);
+            manager?.Ready();
         });
         if (reason == EndReason.LinkLost)
             log.Error($"read on {tap.Name}: {worker.LinkError.Describe()}; the interface was deleted or its namespace is gone");

@@ -7,7 +7,7 @@ public sealed class Counters
 
     public long FramesFromGuest, OctetsFromGuest, FramesToGuest, OctetsToGuest;
     public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpChallengeAcks;
-    public long TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
+    public long TcpHalfOpenEvicted, TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
     public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
 
     public void Drop(DropReason reason) => _drops[(int)reason]++;

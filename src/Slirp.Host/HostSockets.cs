@@ -35,6 +35,9 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// <summary>What sockets opened from now on leave from, and datagrams of those that are bound to no address.</summary>
     public OutboundAddresses Outbound { get; set; }
 
+    /// <summary>Sockets that there was no descriptor for.</summary>
+    public long DescriptorsLacked { get; private set; }
+
     public LinkResult Transmit(ReadOnlySpan<byte> headers, ReadOnlySpan<byte> payload)
     {
         if (!hasVnetHeader) headers = headers[VirtioNetHeader.Length..];
@@ -47,7 +50,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         socket = HostSocket.None;
         SysResult opened = Socket.Open(FamilyOf(destination.Address), SocketType.SOCK_STREAM);
-        if (!opened.IsOk) return opened.ToIoResult();
+        if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         // The guest's stack has decided what a segment is; holding it back for more would only delay it.
         _ = SocketOptions.Set(fd, TcpOption.TCP_NODELAY, 1);
@@ -85,7 +88,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         socket = HostSocket.None;
         bool ipv6 = family == AddressFamily.Ipv6;
         SysResult opened = Socket.Open(ToFamily(family), SocketType.SOCK_DGRAM);
-        if (!opened.IsOk) return opened.ToIoResult();
+        if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
         PrepareDatagrams(fd, ipv6);
@@ -101,7 +104,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         bool ipv6 = family == AddressFamily.Ipv6;
         SysResult opened = Socket.Open(
             ToFamily(family), SocketType.SOCK_DGRAM, ipv6 ? SocketProtocol.IPPROTO_ICMPV6 : SocketProtocol.IPPROTO_ICMP);
-        if (!opened.IsOk) return opened.ToIoResult();
+        if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         PrepareDatagrams(fd, ipv6);
         // Bound, and not told with each message as UDP is: IPv6 ping sockets cannot be, before Linux 5.18. Whom they ask
@@ -228,6 +231,12 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         if (fd >= _datagrams.Length) Array.Resize(ref _datagrams, Math.Max(fd + 1, _datagrams.Length * 2));
         _datagrams[fd] = state;
+    }
+
+    private IoResult Lack(SysResult opened)
+    {
+        if (opened.Errno is Errno.EMFILE or Errno.ENFILE) DescriptorsLacked++;
+        return opened.ToIoResult();
     }
 
     private static IoResult Abandon(SocketFd fd, SysResult why)

@@ -64,6 +64,7 @@ public sealed partial class Worker : IDisposable
     private bool _tapReadable = true;
     private bool _stopping, _toldPingForbidden;
     private readonly Action<string> _warn;
+    private readonly ShedReport _sheds;
 
     /// <param name="tap">The queue; borrowed, and to stay open until <see cref="Run"/> has returned.</param>
     /// <param name="hasVnetHeader">Whether its frames carry a virtio_net header.</param>
@@ -91,6 +92,17 @@ public sealed partial class Worker : IDisposable
         Inbound = new InboundForwards(_tcp, udpForwards, sockets, plan, gate, stations, _timers, Counters);
         _ingress = new GuestIngress<HostWorld>(
             sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters, udpForwards);
+        _sheds = new ShedReport(options.Warn,
+        [
+            new("no descriptor left: new connections and UDP flows wait or are refused (limit: prlimit --nofile)",
+                () => sockets.DescriptorsLacked + Inbound.DescriptorsLacked),
+            new($"{options.Tcp.MaxHalfOpen} connections are under way already: the oldest is given up for a new one",
+                () => Counters.TcpHalfOpenEvicted),
+            new("the table of TCP connections is full: new ones are refused", () => Counters.Dropped(DropReason.TcpFlowLimit)),
+            new("the table of UDP flows is full: the idlest makes room", () => _udp.Mappings.EvictedCount),
+            new("the table of pings is full: the idlest makes room", () => _icmp.Mappings.EvictedCount),
+            new("too many fragmented packets at once: the oldest are dropped", () => Counters.Dropped(DropReason.FragmentEvicted)),
+        ]);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
     }
@@ -122,6 +134,7 @@ public sealed partial class Worker : IDisposable
             bool worked = ReadFrames(now);
             worked |= RunEngines(now);
             FireTimers(now);
+            _sheds.Look(now);
             CollectEvents(mayWait: !worked && !HasWork(), now);
         }
         Inbound.CloseAll();

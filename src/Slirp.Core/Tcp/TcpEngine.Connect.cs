@@ -198,8 +198,8 @@ public sealed partial class TcpEngine<TWorld>
             case HostError.TimedOut:
                 reason = CloseReason.HostTimedOut; // silence was the answer, and the guest has heard it as long as we
                 break;
-            default:
-                _counters.Drop(DropReason.TcpFlowLimit); // no descriptors, no memory: the guest's SYN comes again
+            default: // the guest's SYN comes again
+                _counters.Drop(error == HostError.NoDescriptors ? DropReason.TcpNoDescriptor : DropReason.TcpFlowLimit);
                 break;
         }
         if (_plan.IsDns(flow.Key.Remote.Address)) _services.OnTcpRedirectFailed(flow.HostEndpoint, now);

@@ -194,6 +194,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         flow.OutOfOrder?.Clear(_pool);
         _flows.Remove(flow);
         _counters.TcpFlowsClosed++;
+        if (reason == CloseReason.EvictedHalfOpen) _counters.TcpHalfOpenEvicted++;
     }
 
     private void CloseSocket(TcpFlow flow, bool reset)

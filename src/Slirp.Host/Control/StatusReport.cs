@@ -41,6 +41,7 @@ public sealed class StatusReport(Worker worker, LinkOffloads offloads, IReadOnly
         writer.WriteNumber("octets_to_guest", counters.OctetsToGuest);
         writer.WriteNumber("tcp_flows_opened", counters.TcpFlowsOpened);
         writer.WriteNumber("tcp_flows_closed", counters.TcpFlowsClosed);
+        writer.WriteNumber("tcp_half_open_evicted", counters.TcpHalfOpenEvicted);
         writer.WriteNumber("tcp_forwarded", counters.TcpForwarded);
         writer.WriteNumber("tcp_segments_retransmitted", counters.TcpSegmentsRetransmitted);
         writer.WriteNumber("tcp_retransmit_timeouts", counters.TcpRetransmitTimeouts);

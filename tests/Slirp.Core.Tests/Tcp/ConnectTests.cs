@@ -167,7 +167,7 @@ public sealed class ConnectTests : TcpConversation
         Guest.Sends(Syn);
         Guest.ReceivesNothing();
         FlowIsGone();
-        Dropped(DropReason.TcpFlowLimit);
+        Dropped(DropReason.TcpNoDescriptor);
         World.Host.DescriptorLimit = 1;
         Guest.Sends(Syn);
         Host.Accepts();
