@@ -50,11 +50,28 @@ public sealed class HostAddressWatch : IDisposable
 
     public OutboundAddresses Outbound { get; private set; }
 
+    /// <summary>The kernel could not answer when something had changed (it had no memory): to be asked again in a moment.</summary>
+    public bool IsBehind { get; private set; }
+
     /// <summary>Takes in what happened.</summary>
     /// <returns>True if <see cref="Current"/> or <see cref="Outbound"/> is another one now.</returns>
     public bool TryUpdate()
     {
-        if (!_watch.TakeEvents()) return false;
+        if (!_watch.TakeEvents() && !IsBehind) return false;
+        try
+        {
+            IsBehind = false;
+            return Update();
+        }
+        catch (LinuxException)
+        {
+            IsBehind = true;
+            return false;
+        }
+    }
+
+    private bool Update()
+    {
         HostAddresses read = Read();
         bool isSame = read.IsSameAs(Current);
         Current = read;

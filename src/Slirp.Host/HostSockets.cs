@@ -203,7 +203,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     private SysResult ConnectFromOutbound(SocketFd fd, IpEndpoint destination)
     {
         if (!Outbound.TryFind(destination.Address, out IpAddress source)) return Socket.Connect(fd, ToSocketAddress(destination));
-        // The port is chosen by connect, which needs it to be free for this destination only. Of both families: ipv6(7).
+        // The port is chosen by connect, which needs it to be free for this destination only. IPv6 sockets have it too.
         _ = SocketOptions.Set(fd, IpOption.IP_BIND_ADDRESS_NO_PORT, 1);
         SysResult bound = Socket.Bind(fd, ToSocketAddress(new IpEndpoint(source, 0)));
         if (!bound.IsOk) return bound;

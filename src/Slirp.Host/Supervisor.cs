@@ -101,6 +101,8 @@ public sealed class Supervisor : IDisposable
         _beat.Dispose();
     }
 
+    private bool AreAddressesBehind => _options.HostAddresses is { IsBehind: true };
+
     private void RunWorker()
     {
         try
@@ -126,7 +128,9 @@ public sealed class Supervisor : IDisposable
                 EndReason reason = OnEvent((Source)events[i].Data);
                 if (reason != EndReason.None) return reason;
             }
-            if (count > 0 || !_needsClock) continue;
+            if (count > 0) continue;
+            if (AreAddressesBehind) _ = OnEvent(Source.HostAddresses);
+            if (!_needsClock) continue;
             if (OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
             _ = OnEvent(Source.Resolver);
         }
@@ -181,7 +185,7 @@ public sealed class Supervisor : IDisposable
     /// <returns>Nanoseconds, or -1 if only events are waited for.</returns>
     private long Patience()
     {
-        long patience = _needsClock ? ClockNanoseconds : long.MaxValue;
+        long patience = _needsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
         if (_beatDue != long.MaxValue && !_isBeatAwaited)
             patience = Math.Min(patience, Math.Max(0, _beatDue - MonotonicClock.Nanoseconds));
         return patience == long.MaxValue ? -1 : patience;

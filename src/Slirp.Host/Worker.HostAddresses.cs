@@ -12,9 +12,13 @@ public sealed partial class Worker
     /// renew a lease, has done no harm; the kernel's own sockets live through it.</summary>
     private static readonly TimeSpan LostGrace = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long that may go on, where addresses go without end.</summary>
+    private static readonly TimeSpan LongestGrace = TimeSpan.FromSeconds(3);
+
     private static readonly EventTarget HostAddressCheck = new(EventKind.HostAddressCheck, 0, 0);
 
     private TimerHandle _hostAddressCheck;
+    private Instant _firstLoss; // of those that the check is still to come for
 
     /// <summary>The host's addresses are others now. May be called from any thread.</summary>
     public void UpdateHostAddresses(HostAddresses addresses, OutboundAddresses outbound) =>
@@ -27,7 +31,9 @@ public sealed partial class Worker
         _sockets.Outbound = outbound;
         _udp.ForgetDestinations();
         _icmp.ForgetDestinations();
-        if (hasLost) _timers.Schedule(ref _hostAddressCheck, HostAddressCheck, now + LostGrace);
+        if (!hasLost) return;
+        if (!_hostAddressCheck.IsSet) _firstLoss = now;
+        _timers.Schedule(ref _hostAddressCheck, HostAddressCheck, Instant.Earlier(now + LostGrace, _firstLoss + LongestGrace));
     }
 
     /// <summary>Ends what speaks from an address that is gone. Forwards go on listening on theirs: it may come back.</summary>

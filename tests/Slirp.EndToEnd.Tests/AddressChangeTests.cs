@@ -62,6 +62,39 @@ public class AddressChangeTests
             (await ConnectedAsync(network, server, Uplink.First4)).Dispose();
         });
 
+    /// <summary>As a VPN does it: what runs goes on from its address, what is new leaves from the tunnel's.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(V4)]
+    [InlineData(V6)]
+    public Task A_default_route_that_moves_takes_new_connections_with_it(AddressFamily family)
+    {
+        (string six, string length, string options) = family == V4 ? ("", "24", "") : ("-6 ", "64", " nodad");
+        (string own, string beyond, string server) = family == V4
+            ? ("198.51.100.1", "198.51.100.9", "203.0.113.9") : ("2001:db8:6::1", "2001:db8:6::9", "2001:db8:7::9");
+        return OutboundAddressTests.WithUplinkAsync([], async (network, uplink) =>
+        {
+            await using var witness = new Witness(uplink, IPAddress.Parse(server));
+            var end = new IPEndPoint(IPAddress.Parse(server), witness.Port);
+            using Socket stays = await ConnectedAsync(network, end, Uplink.First(family));
+            using Socket datagrams = OutboundAddressTests.Unconnected(network, family);
+            Assert.Equal(Uplink.First(family), (await Witness.HeardFromAsync(datagrams, end)).Address.ToString());
+
+            await uplink.HostAsync($"link add tunnel0 type veth peer name far1 netns {uplink.Machine.Pid}");
+            await uplink.HostAsync("link set tunnel0 up");
+            await uplink.FarAsync("link set far1 up");
+            await uplink.HostAsync($"address add {own}/{length} dev tunnel0{options}");
+            await uplink.FarAsync($"address add {beyond}/{length} dev far1{options}");
+            await uplink.HostAsync($"{six}route replace default via {beyond} dev tunnel0 src {own}");
+            (await ConnectedAsync(network, end, own)).Dispose();
+            Assert.Equal(own, (await Witness.HeardFromAsync(datagrams, end)).Address.ToString());
+            Assert.Equal(Uplink.First(family), (await Witness.HeardFromAsync(stays)).Address.ToString());
+        }, before: async uplink =>
+        {
+            await uplink.FarAsync($"address add {server}/{(family == V4 ? 32 : 128)} dev lo{options}");
+            await uplink.HostAsync($"{six}route add default via {Uplink.Far(family)} src {Uplink.First(family)}");
+        });
+    }
+
     /// <summary>A connection from outside through a forward has a local address as well.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public Task A_forwarded_connection_ends_with_the_address_and_its_listener_waits_for_it() =>

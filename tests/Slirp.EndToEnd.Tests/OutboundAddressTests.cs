@@ -84,6 +84,31 @@ public class OutboundAddressTests
             await dnsmasq.StderrLineAsync($"www.example.test from {Uplink.Second(upstream)}");
         }, resolvConf: $"nameserver {Uplink.Far(upstream)}\n");
 
+    /// <summary>A port of the host is taken for one destination only: ten serve any number of servers.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(V4)]
+    [InlineData(V6)]
+    public Task An_outbound_address_costs_no_ports(AddressFamily family) =>
+        WithUplinkAsync(Second, async (network, uplink) =>
+        {
+            var connections = new List<Socket>();
+            try
+            {
+                for (int server = 0; server < 4; server++)
+                {
+                    await using var witness = new Witness(uplink, Uplink.Far(family));
+                    for (int i = 0; i < 8; i++)
+                        connections.Add(await ConnectAsync(network, new IPEndPoint(Uplink.Far(family), witness.Port)));
+                    foreach (Socket connection in connections[^8..])
+                        Assert.InRange((await Witness.HeardFromAsync(connection)).Port, 41000, 41009);
+                }
+            }
+            finally
+            {
+                foreach (Socket connection in connections) connection.Dispose();
+            }
+        }, before: async uplink => await uplink.HostRunAsync("echo 41000 41009 >/proc/sys/net/ipv4/ip_local_port_range"));
+
     [EndToEndFact(SlirpnetOnly = true)]
     public Task The_start_report_names_both() =>
         WithUplinkAsync([$"--outbound-addr={Uplink.Second4}", $"--outbound-addr6={Uplink.Interface}"], (network, _) =>

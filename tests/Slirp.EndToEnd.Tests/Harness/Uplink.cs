@@ -38,7 +38,7 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
         {
             await uplink.HostAsync($"link add {Interface} type veth peer name far0 netns {uplink._far.Pid}");
             // Without this the kernel takes the second IPv4 address of a network away together with the first.
-            (await host.RunAsync("sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries")).Succeeded();
+            await uplink.HostRunAsync("echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries");
             await uplink.HostAsync($"link set {Interface} up");
             await uplink.FarAsync("link set lo up");
             await uplink.FarAsync("link set far0 up");
@@ -65,12 +65,14 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
     public Task RemoveAsync(string address) => HostAsync($"address del {WithLength(address)} dev {Interface}");
 
     /// <summary>Takes two away and gives the first back at once.</summary>
-    public async Task FlapAsync(string flapping, string removed)
+    public Task FlapAsync(string flapping, string removed)
     {
         string del = $"ip address del {WithLength(removed)} dev {Interface}; ip address del {WithLength(flapping)} dev {Interface}";
-        string add = $"ip address add {WithLength(flapping)} dev {Interface}{Options(flapping)}";
-        (await _host.RunAsync("sh", "-e", "-c", $"{del}; {add}")).Succeeded();
+        return HostRunAsync($"{del}; ip address add {WithLength(flapping)} dev {Interface}{Options(flapping)}");
     }
+
+    /// <summary>A shell line on the host.</summary>
+    public async Task HostRunAsync(string line) => (await _host.RunAsync("sh", "-e", "-c", line)).Succeeded();
 
     /// <summary>ip(8) on the host.</summary>
     public async Task HostAsync(string words) => (await _host.RunAsync(["ip", .. words.Split(' ')])).Succeeded();
