@@ -79,7 +79,7 @@ internal static class Confinement
         }
         return Try("sandbox", log, () =>
         {
-            NarrowRoot.Enter(readable, new Dictionary<string, string> { ["/var/run"] = "/run" }, others);
+            NarrowRoot.Enter(readable, others);
             return "";
         }) is not null;
     }

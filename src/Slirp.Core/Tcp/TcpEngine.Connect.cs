@@ -78,6 +78,12 @@ public sealed partial class TcpEngine<TWorld>
         }
         if (_plan.IsDns(key.Remote.Address))
         {
+            hostEndpoint = default;
+            if (!_plan.EnableDns)
+            {
+                _counters.Drop(DropReason.BadDestinationAddress); // nobody is there, as slirp4netns's guests find
+                return false;
+            }
             if (_services.TryRedirectTcp(key.Remote, out hostEndpoint)) return true;
             SendResetWithoutFlow(source, key, segment);
             return false;
