@@ -86,6 +86,16 @@ internal static class ConfinedProgram
         return 0;
     }
 
+    /// <summary>Begins anew in a user namespace, and tells from there where it is.</summary>
+    internal static int BeginAnew(string path, string argument)
+    {
+        if (Environment.GetEnvironmentVariable(UserNamespaceEntry.Marker) is null)
+            return (int)UserNamespaceEntry.BeginAnew(path).Errno;
+        bool isInside = File.ResolveLinkTarget("/proc/self/ns/user", false)!.Name == File.ResolveLinkTarget(path, false)!.Name;
+        Console.WriteLine($"inside {isInside} as {Libc.geteuid()}, CAP_SYS_ADMIN {Privileges.Has(Capability.CAP_SYS_ADMIN)}, told \"{argument}\"");
+        return 0;
+    }
+
     /// <summary>What can be seen of the host's files afterwards, by this thread and by one that was there before.</summary>
     internal static int NarrowedRoot(string visible)
     {
