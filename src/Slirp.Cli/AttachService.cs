@@ -20,12 +20,13 @@ internal sealed class AttachService(AttachOptions options, Log log)
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
     public int Run()
     {
+        using HostAddressWatch? addresses = HostSide.Open(_network, log);
         // Before the namespace is entered: should the process end meanwhile, its number could become another's.
         using ProcessWatch? process = WatchProcess();
         using TapDevice tap = OpenTap(out NetworkPlan plan);
         using NamespacePathWatch? path = WatchPath();
-        StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap)));
-        var supervision = new SupervisorOptions { Target = process, NamespacePath = path };
+        StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
+        var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
         EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, static () => { });
         log.Info("do_slirp is exiting");
         return reason == EndReason.LinkLost ? CommandLineReport.Failure : 0;

@@ -38,6 +38,11 @@ internal static class Program
                 _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
             };
         }
+        catch (OutboundException e)
+        {
+            StandardStreams.Error(e.Message + "\n"); // in slirp4netns's own words, which name nobody
+            return CommandLineReport.Failure;
+        }
         catch (Exception e) when (e is LinuxException or ForwardException)
         {
             StandardStreams.Error($"slirpnet: {e.Message}\n");

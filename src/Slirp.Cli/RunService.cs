@@ -28,10 +28,11 @@ internal sealed class RunService(RunOptions options, Log log)
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
     public int Run()
     {
+        using HostAddressWatch? addresses = HostSide.Open(_network, log);
         try
         {
             using NamespaceCommand command = Start();
-            return Serve(command);
+            return Serve(command, addresses);
         }
         catch (LinuxException e) when (e.Step == "execve")
         {
@@ -66,7 +67,7 @@ internal sealed class RunService(RunOptions options, Log log)
         }
     }
 
-    private int Serve(NamespaceCommand command)
+    private int Serve(NamespaceCommand command, HostAddressWatch? addresses)
     {
         foreach (NamespaceWarning warning in command.Warnings) log.Debug(warning.ToString());
         using TapDevice tap = TapDevice.FromAttached(command.TapQueues, GuestNetwork.Wanted(_network.NoOffload));
@@ -79,6 +80,7 @@ internal sealed class RunService(RunOptions options, Log log)
         var supervision = new SupervisorOptions
         {
             Target = command.Process,
+            HostAddresses = addresses,
             Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
             OnSignal = signal => PassOn(command, signal),
         };

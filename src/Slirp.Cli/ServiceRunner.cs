@@ -26,6 +26,8 @@ internal static class ServiceRunner
             Plan = plan,
             Offloads = GuestNetwork.OffloadsOf(tap),
             Resolvers = resolver.Current,
+            HostAddresses = supervision.HostAddresses?.Current ?? HostAddresses.None,
+            Outbound = supervision.HostAddresses?.Outbound ?? default,
             Warn = log.Warning,
         });
         using var forwards = new ForwardTable(worker, plan);

@@ -6,7 +6,12 @@ public sealed class Counters
     private readonly long[] _drops = new long[Enum.GetValues<DropReason>().Length];
 
     public long FramesFromGuest, OctetsFromGuest, FramesToGuest, OctetsToGuest;
-    public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpChallengeAcks;
+    public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsSent, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpTailProbes;
+    public long TcpChallengeAcks;
+
+    /// <summary>Exceptions that an engine threw: bugs of ours, each of which cost a flow.</summary>
+    public long Faults;
+
     public long TcpHalfOpenEvicted, TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
     public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
 

@@ -25,13 +25,13 @@ namespace Slirp.Core;
 public sealed class GuestIngress<TWorld>(
     FrameSender<TWorld> sender, NetworkPlan plan, IGuestServices services, TcpEngine<TWorld> tcp, UdpEngine<TWorld> udp,
     IcmpEngine<TWorld> icmp, Reassembler<TWorld> reassembler, FramePool pool, Counters counters,
-    UdpForwards<TWorld>? forwards = null) where TWorld : struct, IWorld
+    UdpForwards<TWorld>? forwards = null) : IFrameSink where TWorld : struct, IWorld
 {
     /// <summary>Where in a slot the link puts the Ethernet header; before it the virtio header, zero where the link has none.</summary>
     public const int EthernetOffset = VirtioNetHeader.Length;
 
-    // Where an IPv6 packet without extension headers names its upper protocol (RFC 8200 section 3).
-    private const int Ipv6NextHeaderOffset = 6;
+    /// <summary>Linux cuts a datagram into so many at most (UDP_MAX_SEGMENTS); more is an attempt to cost us a send each.</summary>
+    private const int MaxTrainLength = 128;
 
     private const int IpOffset = EthernetOffset + EthernetView.HeaderLength;
 
@@ -106,13 +106,19 @@ public sealed class GuestIngress<TWorld>(
         {
             if (!reassembler.TryAdd(origin.Source, ip, now, out ReassembledPacket packet)) return;
             var whole = new Origin(origin.Source, default, packet.Frame, IsWhole: true);
-            OnIpv4(whole, pool.Octets(packet.Frame)[..(packet.Offset + packet.Length)], packet.Offset, now);
-            pool.Release(packet.Frame);
+            try
+            {
+                OnIpv4(whole, pool.Octets(packet.Frame)[..(packet.Offset + packet.Length)], packet.Offset, now);
+            }
+            finally
+            {
+                pool.Release(packet.Frame);
+            }
             return;
         }
         if (IsExpired(origin, ip.TimeToLive, ip.Destination, ip.Octets, now)) return;
         OnUpperLayer(
-            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, ip.Tos, ip.TimeToLive, ip.DontFragment),
+            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive, ip.DontFragment),
             ip.Octets, ip.Payload, offset + ip.HeaderLength, now);
     }
 
@@ -124,7 +130,7 @@ public sealed class GuestIngress<TWorld>(
             return;
         }
         // A mapped address here would be taken for IPv4 further in.
-        if (ip.Source.IsIpv4 || ip.Destination.IsIpv4 || ip.Source.IsMulticast || ip.Source.IsLoopback)
+        if (ip.Source.IsIpv4 || ip.Destination.IsIpv4 || ip.Source.IsMulticast || ip.Source.IsLoopback || plan.IsOurs(ip.Source))
         {
             Drop(DropReason.BadSourceAddress);
             return;
@@ -138,18 +144,33 @@ public sealed class GuestIngress<TWorld>(
         {
             if (!reassembler.TryAdd(origin.Source, ip, upper, now, out ReassembledPacket packet)) return;
             var whole = new Origin(origin.Source, default, packet.Frame, IsWhole: true);
-            OnIpv6(whole, pool.Octets(packet.Frame)[..(packet.Offset + packet.Length)], packet.Offset, now);
-            pool.Release(packet.Frame);
+            try
+            {
+                OnIpv6(whole, pool.Octets(packet.Frame)[..(packet.Offset + packet.Length)], packet.Offset, now);
+            }
+            finally
+            {
+                pool.Release(packet.Frame);
+            }
+            return;
+        }
+        // Without an address one may look for one (RFC 4862 section 5.4.2) and nothing else.
+        if (ip.Source.IsAny && upper.UpperProtocol != IpProtocol.Icmpv6)
+        {
+            Drop(DropReason.BadSourceAddress);
             return;
         }
         if (IsExpired(origin, ip.HopLimit, ip.Destination, ip.Octets, now)) return;
+        int protocolField = Ipv6View.HeaderLength + upper.UpperProtocolFieldOffset;
         OnUpperLayer(
-            origin, new PacketHead(ip.Source, ip.Destination, upper.UpperProtocol, ip.TrafficClass, ip.HopLimit, DontFragment: true),
+            origin, new PacketHead(ip.Source, ip.Destination, upper.UpperProtocol, protocolField, ip.TrafficClass, ip.HopLimit, DontFragment: true),
             ip.Octets, ip.Payload[upper.UpperOffset..], offset + Ipv6View.HeaderLength + upper.UpperOffset, now);
     }
 
+    /// <param name="ProtocolField">IPv6: where in the packet <paramref name="Protocol"/> is named.</param>
     private readonly record struct PacketHead(
-        IpAddress Source, IpAddress Destination, IpProtocol Protocol, byte TrafficClass, byte HopLimit, bool DontFragment);
+        IpAddress Source, IpAddress Destination, IpProtocol Protocol, int ProtocolField, byte TrafficClass, byte HopLimit,
+        bool DontFragment);
 
     private void OnUpperLayer(
         in Origin origin, in PacketHead head, ReadOnlySpan<byte> packet, ReadOnlySpan<byte> l4, int l4Offset, Instant now)
@@ -175,7 +196,7 @@ public sealed class GuestIngress<TWorld>(
                 Drop(DropReason.UnknownProtocol);
                 sender.SendIcmpError(
                     origin.Source, plan.GatewayFor(head.Source),
-                    IcmpError.ProtocolUnreachable(head.Source.IsIpv4, Ipv6NextHeaderOffset), packet, now);
+                    IcmpError.ProtocolUnreachable(head.Source.IsIpv4, head.ProtocolField), packet, now);
                 break;
         }
     }
@@ -219,12 +240,17 @@ public sealed class GuestIngress<TWorld>(
         var from = new IpEndpoint(head.Source, datagram.SourcePort);
         var to = new IpEndpoint(head.Destination, datagram.DestinationPort);
         int segmentSize = isTrain ? origin.Virtio.GsoSize : 0;
-        // Before our own servers: somebody outside may appear as the gateway with the port of one of them.
-        if (forwards?.TryCarryAnswer(origin.Source, from, to, datagram.Payload, segmentSize, head.TrafficClass, head.HopLimit, now) == true)
+        if (datagram.Payload.Length > MaxTrainLength * segmentSize && isTrain)
+        {
+            Drop(DropReason.BadUdpHeader);
             return;
+        }
+        // Before our own servers: somebody outside may appear as the gateway with the port of one of them.
+        var answer = new DatagramOptions(segmentSize, head.TrafficClass, head.HopLimit, head.DontFragment);
+        if (forwards?.TryCarryAnswer(origin.Source, from, to, datagram.Payload, answer, packet, now) == true) return;
         if (IsForServices(to))
         {
-            if (services.OnDatagram(new LocalDatagram(origin.Source, from, to), datagram.Payload, now)) return;
+            if (IsTakenByServices(new LocalDatagram(origin.Source, from, to), datagram.Payload, segmentSize, now)) return;
             if (!plan.IsGateway(to.Address))
             {
                 Drop(DropReason.BadDestinationAddress);
@@ -232,9 +258,27 @@ public sealed class GuestIngress<TWorld>(
                 return;
             }
         }
+        if (from.Address.IsAny)
+        {
+            Drop(DropReason.BadSourceAddress); // who has no address yet may ask our own servers for one
+            return;
+        }
         udp.OnDatagram(
             origin.Source, from, to, datagram.Payload, segmentSize, head.TrafficClass, head.HopLimit,
             head.DontFragment, packet, now);
+    }
+
+    /// <summary>Our servers take one datagram at a time.</summary>
+    private bool IsTakenByServices(in LocalDatagram datagram, ReadOnlySpan<byte> payload, int segmentSize, Instant now)
+    {
+        do
+        {
+            ReadOnlySpan<byte> one = segmentSize > 0 ? payload[..Math.Min(segmentSize, payload.Length)] : payload;
+            if (!services.OnDatagram(datagram, one, now)) return false; // by its port, so no part of a train was taken
+            payload = payload[one.Length..];
+        }
+        while (!payload.IsEmpty);
+        return true;
     }
 
     private bool IsForServices(IpEndpoint to) =>

@@ -28,6 +28,7 @@ public sealed class ResolverWatch : IDisposable
     private readonly Inotify? _inotify;
     private readonly Dictionary<int, HashSet<string>> _watched = []; // names that matter, by watch
     private bool _isOutOfReach;
+    private bool _leadsOut; // the chain's last link points to a directory that cannot be seen
     private readonly HashSet<string> _directories = [];
     private readonly byte[] _file = new byte[ResolverConfiguration.MaxOctets + 1];
 
@@ -86,7 +87,7 @@ public sealed class ResolverWatch : IDisposable
     {
         if (_isOutOfReach) return false;
         _isOutOfReach = true;
-        string warning = $"{_path} may not be read where it is now, the resolvers read before stay in use; start again to follow it";
+        string warning = $"{_path} cannot be read where it is now: the resolvers read before stay in use until it can, or until a new start";
         Current = Current with { Warnings = [warning] };
         return true;
     }
@@ -97,11 +98,13 @@ public sealed class ResolverWatch : IDisposable
         _watched.Clear();
         _directories.Clear();
         string path = _path;
+        _leadsOut = false;
         for (int links = 0; links < MaxLinks; links++)
         {
             WatchEntry(path);
             if (LinkTarget(path) is not string target) break;
             path = Path.GetFullPath(target, Path.GetDirectoryName(path) ?? "/");
+            _leadsOut = !Directory.Exists(Path.GetDirectoryName(path));
         }
         foreach (int watch in old)
             if (!_watched.ContainsKey(watch)) _ = _inotify!.Remove(watch);
@@ -135,12 +138,12 @@ public sealed class ResolverWatch : IDisposable
         }
     }
 
-    /// <returns>Null if the file may not be read; no servers if it is not there.</returns>
+    /// <returns>Null if the file may not be read, or lies in a directory that cannot be seen; no servers if it is not there.</returns>
     private ResolverConfiguration? Read()
     {
         // O_NONBLOCK: a FIFO in its place must not stop us; it reads as empty.
         SysResult opened = Descriptor.OpenFile(_path, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK | OpenFlags.O_NOCTTY);
-        if (opened.Errno is Errno.EACCES or Errno.EPERM) return null;
+        if (opened.Errno is Errno.EACCES or Errno.EPERM || opened.Is(Errno.ENOENT) && _leadsOut) return null;
         if (!opened.IsOk) return ResolverConfiguration.Empty;
         using OwnedFd file = OwnedFd.FromKernel(opened.Raw);
         int length = 0;

@@ -16,6 +16,9 @@ public sealed record SupervisorOptions
 
     public NamespacePathWatch? NamespacePath { get; init; }
 
+    /// <summary>The host's addresses, to be followed for the worker.</summary>
+    public HostAddressWatch? HostAddresses { get; init; }
+
     /// <summary>Signals taken; by default those that end the service.</summary>
     public IReadOnlyList<PosixSignal> Signals { get; init; } =
         [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
@@ -30,7 +33,7 @@ public sealed record SupervisorOptions
 }
 
 /// <summary>The main thread's part: it lets the worker work and waits for what is not traffic: signals, exit-fd, the
-/// target's end, changes of resolv.conf.</summary>
+/// target's end, changes of resolv.conf and of the host's addresses.</summary>
 /// <remarks>It can never delay a frame: the worker has a thread of its own and is reached by messages only. Its
 /// descriptors are level-triggered, since nothing here is frequent.</remarks>
 public sealed class Supervisor : IDisposable
@@ -45,6 +48,7 @@ public sealed class Supervisor : IDisposable
         Target,
         NamespacePath,
         Resolver,
+        HostAddresses,
         WorkerBeat,
     }
 
@@ -68,6 +72,7 @@ public sealed class Supervisor : IDisposable
         if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
         if (options.NamespacePath is NamespacePathWatch path) WatchOrAskByClock(path.Fd, Source.NamespacePath);
         WatchOrAskByClock(resolver.Fd, Source.Resolver);
+        if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
         foreach (PosixSignal signal in options.Signals)
             _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
@@ -96,6 +101,8 @@ public sealed class Supervisor : IDisposable
         _beat.Dispose();
     }
 
+    private bool AreAddressesBehind => _options.HostAddresses is { IsBehind: true };
+
     private void RunWorker()
     {
         try
@@ -121,7 +128,9 @@ public sealed class Supervisor : IDisposable
                 EndReason reason = OnEvent((Source)events[i].Data);
                 if (reason != EndReason.None) return reason;
             }
-            if (count > 0 || !_needsClock) continue;
+            if (count > 0) continue;
+            if (AreAddressesBehind) _ = OnEvent(Source.HostAddresses);
+            if (!_needsClock) continue;
             if (OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
             _ = OnEvent(Source.Resolver);
         }
@@ -144,6 +153,10 @@ public sealed class Supervisor : IDisposable
                 return _options.NamespacePath?.IsGone() == true ? EndReason.NamespaceGone : EndReason.None;
             case Source.Resolver:
                 if (_resolver.TryUpdate()) OnResolversChanged(_resolver.Current);
+                return EndReason.None;
+            case Source.HostAddresses:
+                if (_options.HostAddresses is HostAddressWatch addresses && addresses.TryUpdate())
+                    _worker.UpdateHostAddresses(addresses.Current, addresses.Outbound);
                 return EndReason.None;
             case Source.WorkerBeat:
                 _ = _beat.TakeSignal();
@@ -172,7 +185,7 @@ public sealed class Supervisor : IDisposable
     /// <returns>Nanoseconds, or -1 if only events are waited for.</returns>
     private long Patience()
     {
-        long patience = _needsClock ? ClockNanoseconds : long.MaxValue;
+        long patience = _needsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
         if (_beatDue != long.MaxValue && !_isBeatAwaited)
             patience = Math.Min(patience, Math.Max(0, _beatDue - MonotonicClock.Nanoseconds));
         return patience == long.MaxValue ? -1 : patience;

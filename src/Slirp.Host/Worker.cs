@@ -27,8 +27,8 @@ namespace Slirp.Host;
 /// acknowledgment), fires timers, and collects events. It sleeps only when a turn found nothing to do, and polls a few
 /// times before that: a lone request is answered without the cost of going to sleep and waking up.</para>
 /// <para><b>Invariants.</b> No frame or event is handled twice; every descriptor is edge-triggered, so what a handler
-/// leaves undone is remembered by its engine, and the loop does not sleep while any engine has work. An exception in the
-/// loop is a bug and ends the process: there is no state worth going on with.</para>
+/// leaves undone is remembered by its engine, and the loop does not sleep while any engine has work. An exception of an
+/// engine costs the flow it happened to (<see cref="Dispatcher"/>); one of the loop itself ends the process.</para>
 /// </remarks>
 public sealed partial class Worker : IDisposable
 {
@@ -55,7 +55,11 @@ public sealed partial class Worker : IDisposable
     private readonly IcmpEngine<HostWorld> _icmp;
     private readonly Reassembler<HostWorld> _reassembler;
     private readonly GuestServices<HostWorld> _services;
-    private readonly GuestIngress<HostWorld> _ingress;
+    private readonly UdpForwards<HostWorld> _udpForwards;
+    private readonly HostSockets _sockets;
+    private readonly HostMap _map;
+    private readonly Dispatcher _dispatcher;
+    private readonly PoolTrimmer _trimmer;
 
     private OwnedFrame? _next; // the slot the next frame is read into
     private bool _tapReadable = true;
@@ -71,9 +75,10 @@ public sealed partial class Worker : IDisposable
         (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
-        var sockets = new HostSockets(_epoll, tap, hasVnetHeader);
+        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader) { Outbound = options.Outbound };
         var world = new HostWorld(sockets);
-        var gate = new FlowGate(new HostMap(plan));
+        _map = new HostMap(plan) { HostAddresses = options.HostAddresses };
+        var gate = new FlowGate(_map);
         var budget = new MemoryBudget(options.MemoryBudget);
         _pool = new FramePool(options.MemoryBudget * 4);
         _timers = new TimerWheel(now);
@@ -84,10 +89,20 @@ public sealed partial class Worker : IDisposable
         _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
         _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
         var stations = new GuestStations(_services.Neighbours, sender, plan);
-        var udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
+        var udpForwards = _udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
         Inbound = new InboundForwards(_tcp, udpForwards, sockets, plan, gate, stations, _timers, Counters);
-        _ingress = new GuestIngress<HostWorld>(
-            sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters, udpForwards);
+        _trimmer = new PoolTrimmer(_pool, _timers);
+        _dispatcher = new Dispatcher(_timers, Counters, options.Warn);
+        _dispatcher.SetIngress(new GuestIngress<HostWorld>(
+            sender, plan, _services, _tcp, _udp, _icmp, _reassembler, _pool, Counters, udpForwards));
+        _dispatcher.Register(_tcp, EventKind.TcpFlow);
+        _dispatcher.Register(_udp, EventKind.UdpMapping);
+        _dispatcher.Register(_icmp, EventKind.PingMapping);
+        _dispatcher.Register(Inbound, EventKind.Forward, EventKind.ForwardUpkeep);
+        _dispatcher.Register(_reassembler, EventKind.FragmentExpiry);
+        _dispatcher.Register(new ServiceEngine(_services), EventKind.DnsUpstream, EventKind.Service);
+        _dispatcher.Register(_trimmer, EventKind.PoolTrim);
+        _dispatcher.Register(new HostAddressEngine(this), EventKind.HostAddressCheck);
         _sheds = new ShedReport(options.Warn,
         [
             new("no descriptor left: new connections and UDP flows wait or are refused (limit: prlimit --nofile)",
@@ -129,7 +144,7 @@ public sealed partial class Worker : IDisposable
             Instant now = Now();
             bool worked = ReadFrames(now);
             worked |= RunEngines(now);
-            FireTimers(now);
+            _dispatcher.FireTimers(now);
             _sheds.Look(now);
             CollectEvents(mayWait: !worked && !HasWork(), now);
         }
@@ -147,31 +162,12 @@ public sealed partial class Worker : IDisposable
         _wakeup.Dispose();
     }
 
-    private bool HasWork() => _tapReadable || _tcp.HasWork || _udp.HasWork || _icmp.HasWork || Inbound.HasWork;
+    private bool HasWork() => _tapReadable || _dispatcher.HasWork;
 
     private bool RunEngines(Instant now)
     {
-        bool worked = false;
-        if (_tcp.HasWork)
-        {
-            _tcp.RunReady(now);
-            worked = true;
-        }
-        if (_udp.HasWork)
-        {
-            _udp.RunReady(now);
-            worked = true;
-        }
-        if (_icmp.HasWork)
-        {
-            _icmp.RunReady(now);
-            worked = true;
-        }
-        if (Inbound.HasWork)
-        {
-            Inbound.RunReady(now);
-            worked = true;
-        }
+        bool worked = _dispatcher.RunReady(now);
+        _trimmer.Watch(now);
         if (_icmp.PingForbidden && !_toldPingForbidden)
         {
             _toldPingForbidden = true;
@@ -185,7 +181,7 @@ public sealed partial class Worker : IDisposable
         int count = 0;
         for (; _tapReadable && count < FrameBatch; count++)
         {
-            if (!TryGetSlot(out OwnedFrame frame)) break;
+            OwnedFrame frame = Slot();
             Span<byte> slot = _pool.Octets(frame);
             SysResult read = ReadFrame(slot);
             if (!read.IsOk)
@@ -193,7 +189,7 @@ public sealed partial class Worker : IDisposable
                 OnReadFailed(read.Errno);
                 break;
             }
-            _ingress.OnFrame(frame, read.Raw, now);
+            _dispatcher.OnFrame(frame, read.Raw, now);
             // Somebody keeps payload in it: the next frame goes elsewhere.
             if (!_pool.IsUnshared(frame)) ReleaseSlot();
         }
@@ -216,11 +212,13 @@ public sealed partial class Worker : IDisposable
         _stopping = true;
     }
 
-    private bool TryGetSlot(out OwnedFrame frame)
+    /// <summary>There always is one: the pool keeps its last slots for this.</summary>
+    private OwnedFrame Slot()
     {
-        if (_next is null && _pool.TryRent(out OwnedFrame rented)) _next = rented;
-        frame = _next ?? default;
-        return _next is not null;
+        if (_next is OwnedFrame held) return held;
+        if (!_pool.TryRentForLink(out OwnedFrame rented)) throw new InvalidOperationException("no slot to read a frame into");
+        _next = rented;
+        return rented;
     }
 
     private void ReleaseSlot()
@@ -229,19 +227,13 @@ public sealed partial class Worker : IDisposable
         _next = null;
     }
 
-    private void FireTimers(Instant now)
-    {
-        while (_timers.TryTakeDue(now, out EventTarget target)) Dispatch(target, HostEvents.None, isTimer: true, now);
-    }
-
     private void CollectEvents(bool mayWait, Instant now)
     {
         int count = _epoll.Poll(_events).Raw;
         if (count <= 0 && mayWait) count = PollThenSleep(now);
         if (count <= 0) return;
         now = Now();
-        for (int i = 0; i < count; i++)
-            Dispatch(EventTarget.Unpack(_events[i].Data), ToHostEvents(_events[i].Events), isTimer: false, now);
+        for (int i = 0; i < count; i++) Dispatch(EventTarget.Unpack(_events[i].Data), _events[i].Events, now);
     }
 
     private int PollThenSleep(Instant now)
@@ -256,7 +248,7 @@ public sealed partial class Worker : IDisposable
         return _epoll.WaitNanoseconds(_events, timeout).Raw;
     }
 
-    private void Dispatch(EventTarget target, HostEvents events, bool isTimer, Instant now)
+    private void Dispatch(EventTarget target, EpollEvents events, Instant now)
     {
         switch (target.Kind)
         {
@@ -266,48 +258,26 @@ public sealed partial class Worker : IDisposable
             case EventKind.Wakeup:
                 TakeMessages(now);
                 break;
-            case EventKind.TcpFlow when isTimer:
-                _tcp.OnTimer(target, now);
-                break;
-            case EventKind.TcpFlow:
-                _tcp.OnHostEvents(target, events, now);
-                break;
-            case EventKind.UdpMapping when isTimer:
-                _udp.OnTimer(target, now);
-                break;
-            case EventKind.UdpMapping:
-                _udp.OnHostEvents(target, events, now);
-                break;
-            case EventKind.PingMapping when isTimer:
-                _icmp.OnTimer(target, now);
-                break;
-            case EventKind.PingMapping:
-                _icmp.OnHostEvents(target, events, now);
-                break;
-            case EventKind.Forward:
-                Inbound.OnEvent(target, now);
-                break;
-            case EventKind.ForwardUpkeep:
-                Inbound.OnTimer(target, now);
-                break;
-            case EventKind.FragmentExpiry:
-                _reassembler.OnTimer(target, now);
-                break;
-            case EventKind.DnsUpstream or EventKind.Service when isTimer:
-                _services.OnTimer(target, now);
-                break;
-            case EventKind.DnsUpstream or EventKind.Service:
-                _services.OnEvent(target, events, now);
-                break;
             default:
-                throw new InvalidOperationException($"event for {target}: nobody registered that kind");
+                _dispatcher.OnHostEvents(target, ToHostEvents(events), now);
+                break;
         }
     }
 
     private void TakeMessages(Instant now)
     {
         _ = _wakeup.TakeSignal();
-        while (_messages.TryDequeue(out Action<Worker, Instant>? message)) message(this, now);
+        while (_messages.TryDequeue(out Action<Worker, Instant>? message))
+        {
+            try
+            {
+                message(this, now);
+            }
+            catch (Exception e)
+            {
+                _dispatcher.OnFault(e, "a message", now);
+            }
+        }
     }
 
     private void Watch<T>(T descriptor, EventKind kind) where T : struct, IDescriptor =>
@@ -322,6 +292,7 @@ public sealed partial class Worker : IDisposable
         if ((events & EpollEvents.EPOLLRDHUP) != 0) result |= HostEvents.ReadClosed;
         if ((events & EpollEvents.EPOLLERR) != 0) result |= HostEvents.Error;
         if ((events & EpollEvents.EPOLLHUP) != 0) result |= HostEvents.HangUp;
+        if ((events & EpollEvents.EPOLLPRI) != 0) result |= HostEvents.Urgent;
         return result;
     }
 

@@ -10,6 +10,9 @@ public readonly record struct Ipv6UpperLayer
 {
     public IpProtocol UpperProtocol { get; init; }
     public int UpperOffset { get; init; }
+
+    /// <summary>The octet that names <see cref="UpperProtocol"/>: -34 for the IPv6 header's own Next Header field.</summary>
+    public int UpperProtocolFieldOffset { get; init; }
     public bool HasFragment { get; init; }
 
     /// <summary>Octets; a multiple of 8.</summary>
@@ -63,7 +66,7 @@ public static class Ipv6Extensions
             offset += length;
             if (found.FragmentOffset > 0) break; // what follows continues an earlier piece: no header starts here
         }
-        upper = found with { UpperProtocol = protocol, UpperOffset = offset };
+        upper = found with { UpperProtocol = protocol, UpperOffset = offset, UpperProtocolFieldOffset = nextHeaderField };
         return true;
     }
 

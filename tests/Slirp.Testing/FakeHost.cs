@@ -57,6 +57,7 @@ public sealed class FakeHost
         {
             if ((uint)socket.Value >= (uint)Sockets.Count) throw new InvalidOperationException($"no such socket: {socket}");
             FakeSocket found = Sockets[socket.Value];
+            if (found.IsOpen) found.ThrowIfTold();
             return found.IsOpen ? found : throw new InvalidOperationException($"use after close: {socket}");
         }
     }
@@ -136,7 +137,9 @@ public sealed class FakeHost
 
     internal void Close(HostSocket socket, bool reset)
     {
-        this[socket].BeClosed(reset);
+        FakeSocket closed = Sockets[socket.Value];
+        if (!closed.IsOpen) throw new InvalidOperationException($"closed twice: {socket}");
+        closed.BeClosed(reset);
         _open--;
     }
 

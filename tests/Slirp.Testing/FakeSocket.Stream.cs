@@ -31,6 +31,9 @@ public sealed partial class FakeSocket
     /// <summary>Answers every read instead of what was delivered: a source without end that allocates nothing.</summary>
     public Func<Span<byte>, int>? OnReceive { get; set; }
 
+    /// <summary>A read ends with the delivery it began with, as recv(2) does at an urgent mark.</summary>
+    public bool StopsAtMarks { get; set; }
+
     public void CompleteConnect()
     {
         BeConnected();
@@ -99,6 +102,7 @@ public sealed partial class FakeSocket
             count += take;
             _received.Dequeue();
             if (take < next.Length) Unread(next[take..]);
+            if (StopsAtMarks) break;
         }
         UnreadCount -= count;
         return new IoResult(count);

@@ -30,10 +30,21 @@ public sealed partial class FakeSocket(FakeHost host, HostSocket handle, FakeSoc
     /// <summary>Where a TCP socket connects to, or a connected UDP socket sends to.</summary>
     public IpEndpoint? Peer { get; internal set; }
 
+    /// <summary>The host's address it speaks from: none, unless the script says so.</summary>
+    public IpAddress LocalAddress { get; set; }
+
     public bool IsOpen { get; private set; } = true;
 
     /// <summary>Core closed it with RST.</summary>
     public bool WasReset { get; private set; }
+
+    /// <summary>Every call but the closing one throws, as no kernel does.</summary>
+    public bool Throws { get; set; }
+
+    internal void ThrowIfTold()
+    {
+        if (Throws) throw new InvalidOperationException("the kernel did what no manual says");
+    }
 
     /// <summary>Raises events as the kernel would on an edge; merged with those not yet taken.</summary>
     public void Raise(HostEvents events)

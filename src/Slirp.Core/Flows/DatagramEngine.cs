@@ -21,7 +21,7 @@ namespace Slirp.Core.Flows;
 /// <para><b>Kernel assumptions.</b> ip(7) IP_RECVERR: errors set SO_ERROR and are queued with the failed destination; a
 /// send that fails leaves nothing half sent.</para>
 /// </remarks>
-public abstract class DatagramEngine<TMapping, TWorld>
+public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     where TMapping : DatagramMapping, new()
     where TWorld : struct, IWorld
 {
@@ -35,6 +35,7 @@ public abstract class DatagramEngine<TMapping, TWorld>
     private readonly FramePool _pool;
     private readonly OwnedFrame _receiveBuffer;
     private TWorld _world;
+    private TMapping? _current; // in the middle of whose business we are
 
     private protected DatagramEngine(
         EventKind kind, int limit, TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool,
@@ -87,6 +88,33 @@ public abstract class DatagramEngine<TMapping, TWorld>
         if (Mappings.OnTimer(target, now)) CountClosed(1);
     }
 
+    /// <summary>The host's addresses are others now: each destination is asked about again when it is next used.</summary>
+    public void ForgetDestinations()
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++) Mappings.At(slot)?.ForgetRemotes();
+    }
+
+    /// <summary>Closes the mappings whose socket is bound to an address that is gone; the next datagram opens another.</summary>
+    public void CloseLost(HostAddresses addresses)
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++)
+        {
+            if (Mappings.At(slot) is not { } mapping) continue;
+            if (!_world.TryGetLocalAddress(mapping.Socket, out IpAddress local) || !addresses.HasLost(local)) continue;
+            Mappings.Close(mapping);
+            CountClosed(1);
+        }
+    }
+
+    /// <summary>Closes the mapping in the middle of whose business an exception was thrown.</summary>
+    public void Abandon()
+    {
+        if (_current is not { Socket.IsOpen: true } mapping) return;
+        _current = null;
+        CountClosed(1);
+        Mappings.Close(mapping);
+    }
+
     /// <summary>Closes every socket and gives back the receive buffer; the engine is of no use after that.</summary>
     public void CloseAll()
     {
@@ -118,7 +146,7 @@ public abstract class DatagramEngine<TMapping, TWorld>
         {
             case RouteVerdict.Forward:
                 return true;
-            case RouteVerdict.Prohibit:
+            case RouteVerdict.Prohibit or RouteVerdict.Closed:
                 Counters.Drop(DropReason.RefusedByGate);
                 Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
                 return false;
@@ -151,8 +179,10 @@ public abstract class DatagramEngine<TMapping, TWorld>
     /// <summary>Sends, once more if the first answer may have been about an earlier datagram.</summary>
     private protected HostError Send(TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options)
     {
+        _current = mapping;
         IoResult result = _world.SendTo(mapping.Socket, host, payload, options);
         if (!result.IsOk && !IsMomentary(result.Error)) result = _world.SendTo(mapping.Socket, host, payload, options);
+        _current = null;
         return result.Error;
     }
 
@@ -177,37 +207,44 @@ public abstract class DatagramEngine<TMapping, TWorld>
 
     private void Serve(TMapping mapping, Instant now)
     {
-        for (int budget = ReceivesPerTurn; mapping.IsReadable && budget > 0; budget--) ReceiveOne(mapping, now);
+        _current = mapping;
+        bool received = false;
+        for (int budget = ReceivesPerTurn; mapping.IsReadable && budget > 0; budget--) received |= TryReceiveOne(mapping, now);
+        // Nothing but errors, turn after turn, would keep the loop from sleeping: the next datagram is an edge again.
+        if (!received) mapping.IsReadable = false;
         if (mapping.HasErrors) RelayErrors(mapping, default, now);
         if (mapping.IsReadable || mapping.HasErrors) Mappings.Enqueue(mapping);
+        _current = null;
     }
 
-    private void ReceiveOne(TMapping mapping, Instant now)
+    /// <returns>True if something came, whatever became of it.</returns>
+    private bool TryReceiveOne(TMapping mapping, Instant now)
     {
         Span<byte> buffer = _pool.Octets(_receiveBuffer);
         IoResult result = _world.ReceiveFrom(mapping.Socket, buffer, out DatagramInfo info);
         if (result.WouldBlock)
         {
             mapping.IsReadable = false;
-            return;
+            return false;
         }
         if (!result.IsOk)
         {
             mapping.HasErrors = true; // SO_ERROR, handed out once; the error queue knows more
-            return;
+            return false;
         }
         IpAddress host = info.Source.Address;
         if (host.IsLoopback && !Plan.EnableHostLoopback)
         {
             Counters.Drop(DropReason.RefusedByGate);
-            return;
+            return true;
         }
         if (info.Truncated || host.IsIpv4 != mapping.IsIpv4)
         {
             Counters.Drop(_kind == EventKind.UdpMapping ? DropReason.BadUdpHeader : DropReason.BadIcmp);
-            return;
+            return true;
         }
         Deliver(mapping, buffer[..result.Count], info, now);
+        return true;
     }
 
     /// <summary>Empties the error queue as far as one turn may: ICMP errors go to the guest.</summary>

@@ -51,13 +51,17 @@ public sealed class MappingTable<TMapping, TWorld>(TWorld world, TimerWheel time
         if (!_unused.TryPop(out mapping)) mapping = new TMapping();
         mapping.Reset(key);
         if (!_table.TryAdd(mapping)) return Discard(ref mapping, HostError.NoBuffers);
-        HostError error = OpenSocket(mapping);
-        if (error == HostError.NoDescriptors && EvictIdlest()) error = OpenSocket(mapping);
-        if (error != HostError.None)
+        HostError error = HostError.Other;
+        try
         {
-            _table.Remove(mapping);
-            return Discard(ref mapping, error);
+            error = OpenSocket(mapping);
+            if (error == HostError.NoDescriptors && EvictIdlest()) error = OpenSocket(mapping);
         }
+        finally
+        {
+            if (error != HostError.None) _table.Remove(mapping);
+        }
+        if (error != HostError.None) return Discard(ref mapping, error);
         OpenedCount++;
         return HostError.None;
     }
@@ -88,11 +92,12 @@ public sealed class MappingTable<TMapping, TWorld>(TWorld world, TimerWheel time
     {
         TimerHandle timer = mapping.Timer;
         timers.Cancel(ref timer);
-        _world.Close(mapping.Socket, reset: false);
+        HostSocket socket = mapping.Socket;
         _recency.Remove(mapping.Index);
         _table.Remove(mapping);
         mapping.Reset(default);
         _unused.Push(mapping);
+        _world.Close(socket, reset: false);
     }
 
     public void CloseAll()

@@ -31,6 +31,14 @@ public static class IcmpError
         ? Unreachable(IcmpUnreachableCode.FragmentationNeeded) with { Rest = (uint)Math.Min(mtu, ushort.MaxValue) }
         : new IcmpHeader((byte)Icmpv6Type.PacketTooBig, 0, (uint)mtu);
 
+    /// <summary>RFC 1191 section 7.1: the next smaller MTU that links have, for a packet that was too big by who knows how much.</summary>
+    public static int PlateauBelow(int packetLength)
+    {
+        foreach (int plateau in (ReadOnlySpan<int>)[32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296])
+            if (plateau < packetLength) return plateau;
+        return 68;
+    }
+
     public static IcmpHeader HopLimitExceeded(bool isIpv4) => TimeExceeded(isIpv4, 0);
 
     public static IcmpHeader ReassemblyTimeExceeded(bool isIpv4) => TimeExceeded(isIpv4, 1);

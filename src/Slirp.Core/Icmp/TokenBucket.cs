@@ -4,7 +4,7 @@ namespace Slirp.Core.Icmp;
 public struct TokenBucket(int perSecond, int burst)
 {
     private readonly long _nanosecondsPerToken = 1_000_000_000 / perSecond;
-    private readonly long _capacity = 1_000_000_000 / perSecond * burst;
+    private readonly long _capacity = 1_000_000_000L / perSecond * burst;
 
     // The credit is kept as time: when it would all have been used up, had it been spent evenly.
     private long _emptySince = long.MinValue;

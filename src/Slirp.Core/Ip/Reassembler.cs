@@ -34,7 +34,7 @@ public readonly record struct ReassembledPacket(OwnedFrame Frame, int Offset, in
 /// (RFC 8200 section 4.5).</para>
 /// </remarks>
 public sealed partial class Reassembler<TWorld>(
-    FramePool pool, FrameSender<TWorld> sender, NetworkPlan plan, TimerWheel timers, Counters counters, DatagramLimits limits)
+    FramePool pool, FrameSender<TWorld> sender, NetworkPlan plan, TimerWheel timers, Counters counters, DatagramLimits limits) : IEngine
     where TWorld : struct, IWorld
 {
     /// <summary>In front of the payload: the longest headers of a first fragment. 60 for IPv4; IPv6 extension headers
@@ -86,6 +86,23 @@ public sealed partial class Reassembler<TWorld>(
         var key = new FragmentKey(ip.Source, ip.Destination, upper.FragmentIdentification, default);
         if (!TryPlace(station, key, piece, now, out FragmentContext? context)) return false;
         return TryFinish6(context!, out packet);
+    }
+
+    bool IEngine.HasWork => false;
+
+    void IEngine.RunReady(Instant now)
+    {
+        // Fragments come with frames and go with timers.
+    }
+
+    void IEngine.OnHostEvents(EventTarget target, HostEvents events, Instant now)
+    {
+        // It has no socket.
+    }
+
+    void IEngine.Abandon()
+    {
+        // A packet that is being put together expires.
     }
 
     /// <summary>Gives up a packet whose time has come.</summary>

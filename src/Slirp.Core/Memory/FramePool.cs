@@ -1,152 +1,157 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 
 namespace Slirp.Core.Memory;
 
+/// <summary>Gives the pages of octets that nobody uses back to the system. Their content may change.</summary>
+public delegate void PageRelease(Span<byte> octets);
+
 /// <summary>The memory that frames and payload live in: slots in pinned slabs, counted by reference.</summary>
 /// <remarks>
-/// <para>A slot holds one frame as the link delivered it, or payload received from a host socket, or many small payloads
-/// packed one after the other. Payload is never copied to be kept: its holder takes another share in the slot.</para>
+/// <para>A slot holds one frame as the link delivered it, or payload received from a host socket, or payload packed piece
+/// behind piece. Payload is never copied to be kept, unless it is small: its holder takes another share in the slot.</para>
 /// <code>
-///  large slot (68 KiB)   | virtio 10 | eth 14 | ip 20-60 | l4 8-60 | payload up to 65 535 ... |
-///  small slot (2 KiB)    | packed payload ...                                                |
+///  large slot (68 KiB)          | virtio 10 | eth 14 | ip 20-60 | l4 8-60 | payload up to 65 535 ... |
+///  smaller ones (2, 8, 32 KiB)  | packed payload ...   |
 /// </code>
-/// <para>Invariants: a slot is free exactly while its count is 0; its generation rises at that moment; slabs are taken on
-/// demand up to the ceiling and stay; the most recently freed slot is rented first, because its cache lines are warm.</para>
-/// <para>Limits: <see cref="TryRent"/> fails at the ceiling and the caller sheds load: nothing that was promised to a
-/// guest depends on it, because promises are covered by <see cref="MemoryBudget"/>.</para>
+/// <para>Invariants: a slot is free exactly while its count is 0; its generation rises at that moment; the most recently
+/// freed slot is rented first, because its cache lines are warm.</para>
+/// <para><b>How much a queue holds.</b> Payload below 16 KiB is packed, into a slot that is at most four times as large as
+/// what the queue then holds; larger payload keeps its slot of 68 KiB. So a queue holds at most 4.25 times its octets, or
+/// 2 KiB, and one slot besides whose front has been used up (see <see cref="Tcp.PayloadQueue"/>).</para>
+/// <para><b>Limits.</b> The ceiling is divided, 5/8 for large slots and 1/8 for each smaller size; where a size has run out
+/// the next larger serves. Renting fails in the end and the caller sheds load. The last few large slots are kept for
+/// reading frames (<see cref="TryRentForLink"/>), so that a full pool never stops the link: the acknowledgments that
+/// arrive through it are what empties the pool. From seven eighths on (<see cref="IsScarce"/>) nothing more is received
+/// from hosts, and payload of any size is packed.</para>
+/// <para><b>Afterwards.</b> Slabs stay mapped, but the pages of a slab that was not used for a while are given back by
+/// <see cref="Trim"/>.</para>
 /// </remarks>
 public sealed class FramePool
 {
     /// <summary>Room for the largest IP packet behind its link headers: 65 535 + 14 + 10, and slack to a page boundary.</summary>
     public const int LargeSize = 68 * 1024;
 
-    /// <summary>One small payload or several; 34 of them share a large slot's slab space.</summary>
+    /// <summary>A small payload or several.</summary>
     public const int SmallSize = 2 * 1024;
 
-    public const int SmallBit = 1 << 30;
+    private const int MediumSize = 8 * 1024, MiddlingSize = 32 * 1024;
 
+    /// <summary>Large slots that only the link gets.</summary>
+    private const int LinkReserve = 4;
+
+    private readonly SizeClass[] _classes;
     private readonly SizeClass _large;
-    private readonly SizeClass _small;
+    private readonly int _reserve;
 
-    /// <param name="ceiling">Octets that both size classes together may take from the system.</param>
+    /// <param name="ceiling">Octets that all sizes together may take from the system.</param>
     /// <param name="poison">Fill freed slots, so that a late read shows; for tests.</param>
     public FramePool(long ceiling, bool poison = false)
     {
-        _large = new SizeClass(LargeSize, slotsPerSlab: 16, ceiling - ceiling / 8, poison);
-        _small = new SizeClass(SmallSize, slotsPerSlab: 512, ceiling / 8, poison);
+        _large = new SizeClass(LargeSize, slotsPerSlab: 16, ceiling / 8 * 5, poison);
+        _classes =
+        [
+            _large,
+            new SizeClass(SmallSize, slotsPerSlab: 512, ceiling / 8, poison),
+            new SizeClass(MediumSize, slotsPerSlab: 128, ceiling / 8, poison),
+            new SizeClass(MiddlingSize, slotsPerSlab: 32, ceiling / 8, poison),
+        ];
+        _reserve = Math.Min(LinkReserve, _large.Limit / 4);
     }
 
-    /// <summary>Slots of either size that somebody holds.</summary>
-    public int InUse => _large.InUse + _small.InUse;
+    /// <summary>Slots of any size that somebody holds.</summary>
+    public int InUse
+    {
+        get
+        {
+            int sum = 0;
+            foreach (SizeClass size in _classes) sum += size.InUse;
+            return sum;
+        }
+    }
 
     /// <summary>Few large slots are left: for frames from the guest, whose acknowledgments are what frees the others.</summary>
     public bool IsScarce => _large.InUse >= _large.Limit - _large.Limit / 8;
 
-    public long OctetsInUse => (long)_large.InUse * LargeSize + (long)_small.InUse * SmallSize;
+    public long OctetsInUse
+    {
+        get
+        {
+            long sum = 0;
+            foreach (SizeClass size in _classes) sum += (long)size.InUse * size.Size;
+            return sum;
+        }
+    }
 
-    public bool TryRent(out OwnedFrame frame) => _large.TryRent(0, out frame);
+    /// <summary>Some slab has pages that nobody uses: call <see cref="Trim"/> in a while.</summary>
+    public bool WantsTrim
+    {
+        get
+        {
+            foreach (SizeClass size in _classes)
+                if (size.HasIdleSlab) return true;
+            return false;
+        }
+    }
 
-    public bool TryRentSmall(out OwnedFrame frame) => _small.TryRent(SmallBit, out frame);
+    /// <summary>A large slot for anything but reading the next frame.</summary>
+    public bool TryRent(out OwnedFrame frame)
+    {
+        frame = default;
+        return _large.Available > _reserve && _large.TryRent(0, out frame);
+    }
+
+    /// <summary>A slot to read a frame into. One that keeps none of them between frames, and takes one at a time, always
+    /// gets it.</summary>
+    public bool TryRentForLink(out OwnedFrame frame) => _large.TryRent(0, out frame);
+
+    /// <summary>A slot with room for so many octets, the smallest there is.</summary>
+    public bool TryRentFor(int octets, out OwnedFrame frame)
+    {
+        for (int i = 1; i < _classes.Length; i++)
+            if (octets <= _classes[i].Size && _classes[i].TryRent(i << Token.ClassShift, out frame)) return true;
+        return TryRent(out frame);
+    }
 
     /// <summary>The slot's octets; borrowed while the caller holds a share.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Octets(OwnedFrame frame) =>
-        (frame.Slot & SmallBit) == 0 ? _large.Octets(frame.Slot, frame.Generation) : _small.Octets(frame.Slot & ~SmallBit, frame.Generation);
+        frame.Slot <= Token.SlotMask
+            ? _large.Octets(frame.Slot, frame.Generation) : Class(frame).Octets(frame.Slot & Token.SlotMask, frame.Generation);
 
     /// <summary>Takes one more share.</summary>
-    public void Retain(OwnedFrame frame) => Class(frame).Retain(frame.Slot & ~SmallBit, frame.Generation);
+    public void Retain(OwnedFrame frame) => Class(frame).Retain(frame.Slot & Token.SlotMask, frame.Generation);
+
+    /// <summary>Takes one more share in a slot that a frame was read into, unless the link would have none left.</summary>
+    public bool TryKeep(OwnedFrame frame)
+    {
+        if (_large.Available < _reserve) return false;
+        Retain(frame);
+        return true;
+    }
 
     /// <summary>Gives one share back; the last one frees the slot.</summary>
-    public void Release(OwnedFrame frame) => Class(frame).Release(frame.Slot & ~SmallBit, frame.Generation);
+    public void Release(OwnedFrame frame) => Class(frame).Release(frame.Slot & Token.SlotMask, frame.Generation);
 
     /// <summary>True if the caller's share is the only one, so that the slot may be overwritten.</summary>
-    public bool IsUnshared(OwnedFrame frame) => Class(frame).Shares(frame.Slot & ~SmallBit, frame.Generation) == 1;
+    public bool IsUnshared(OwnedFrame frame) => Class(frame).Shares(frame.Slot & Token.SlotMask, frame.Generation) == 1;
 
-    public static int Size(OwnedFrame frame) => (frame.Slot & SmallBit) == 0 ? LargeSize : SmallSize;
+    public int Size(OwnedFrame frame) => Class(frame).Size;
 
-    private SizeClass Class(OwnedFrame frame) => (frame.Slot & SmallBit) == 0 ? _large : _small;
-
-    private sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool poison)
+    /// <summary>Gives back the pages of each slab of which no slot was in use since the last call.</summary>
+    /// <returns>Octets given back.</returns>
+    public long Trim(PageRelease release)
     {
-        private const byte Poison = 0xdb;
+        long octets = 0;
+        foreach (SizeClass size in _classes) octets += size.Trim(release);
+        return octets;
+    }
 
-        private readonly int _maxSlots = (int)Math.Max(slotsPerSlab, ceiling / size / slotsPerSlab * slotsPerSlab);
-        private byte[][] _slabs = [];
-        private int[] _shares = [];
-        private uint[] _generations = [];
-        private int[] _free = [];
-        private int _freeCount;
+    private SizeClass Class(OwnedFrame frame) => _classes[frame.Slot >> Token.ClassShift];
 
-        public int InUse { get; private set; }
-
-        /// <summary>The most slots there can be.</summary>
-        public int Limit => _maxSlots;
-
-        public bool TryRent(int tag, out OwnedFrame frame)
-        {
-            if (_freeCount == 0 && !TryGrow())
-            {
-                frame = default;
-                return false;
-            }
-            int slot = _free[--_freeCount];
-            _shares[slot] = 1;
-            InUse++;
-            frame = new OwnedFrame(slot | tag, _generations[slot]);
-            return true;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Span<byte> Octets(int slot, uint generation)
-        {
-            Debug.Assert(_shares[slot] > 0 && _generations[slot] == generation, "frame used after its release");
-            return _slabs[slot / slotsPerSlab].AsSpan(slot % slotsPerSlab * size, size);
-        }
-
-        public void Retain(int slot, uint generation)
-        {
-            Check(slot, generation);
-            _shares[slot]++;
-        }
-
-        public void Release(int slot, uint generation)
-        {
-            Check(slot, generation);
-            if (--_shares[slot] > 0) return;
-            if (poison) _slabs[slot / slotsPerSlab].AsSpan(slot % slotsPerSlab * size, size).Fill(Poison);
-            _generations[slot]++;
-            _free[_freeCount++] = slot;
-            InUse--;
-        }
-
-        public int Shares(int slot, uint generation)
-        {
-            Check(slot, generation);
-            return _shares[slot];
-        }
-
-        /// <summary>A double release would hand one slot to two flows: that must end the process, not corrupt data.</summary>
-        private void Check(int slot, uint generation)
-        {
-            if (_shares[slot] <= 0 || _generations[slot] != generation)
-                throw new InvalidOperationException($"frame slot {slot}: share given back twice or used late");
-        }
-
-        private bool TryGrow()
-        {
-            int old = _shares.Length;
-            if (old >= _maxSlots) return false;
-            int slabs = old / slotsPerSlab;
-            Array.Resize(ref _slabs, slabs + 1);
-            // Pinned and not cleared: pages become resident when first written.
-            _slabs[slabs] = GC.AllocateUninitializedArray<byte>(size * slotsPerSlab, pinned: true);
-            if (poison) _slabs[slabs].AsSpan().Fill(Poison);
-            Array.Resize(ref _shares, old + slotsPerSlab);
-            Array.Resize(ref _generations, old + slotsPerSlab);
-            Array.Resize(ref _free, old + slotsPerSlab);
-            for (int slot = old + slotsPerSlab - 1; slot >= old; slot--) _free[_freeCount++] = slot;
-            return true;
-        }
+    /// <summary>How <see cref="OwnedFrame.Slot"/> names a slot: its size's index above, its own below.</summary>
+    private static class Token
+    {
+        public const int ClassShift = 28;
+        public const int SlotMask = (1 << ClassShift) - 1;
     }
 }

@@ -73,10 +73,14 @@ public enum CloseReason : byte
     HostTimedOut,
     HostReset,
     HostFailed,
+    HostAddressLost,
 
     // By us
     EvictedHalfOpen,
     EvictedTimeWait,
     OutOfMemory,
+
+    /// <summary>An exception was thrown while it was handled.</summary>
+    Fault,
     Shutdown,
 }

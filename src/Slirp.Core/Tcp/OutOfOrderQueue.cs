@@ -78,7 +78,11 @@ public sealed class OutOfOrderQueue
         {
             ref Segment segment = ref _segments[taken];
             if (segment.Start != next + moved) break;
-            queue.Append(segment.Frame, segment.Offset, segment.Length);
+            // Packed anew, for what it was packed with may still wait for a gap to be filled.
+            bool isPacked = segment.Length < PayloadQueue.PackBelow
+                && queue.TryPack(pool, pool.Octets(segment.Frame).Slice(segment.Offset, segment.Length));
+            if (isPacked) pool.Release(segment.Frame);
+            else queue.Append(segment.Frame, segment.Offset, segment.Length);
             moved += segment.Length;
         }
         Array.Copy(_segments, taken, _segments, 0, _count - taken);
@@ -119,8 +123,15 @@ public sealed class OutOfOrderQueue
     private bool TryInsertAt(int index, FramePool pool, SequenceNumber start, OwnedFrame frame, int offset, int length)
     {
         if (_count >= MaxSegments) return false;
-        if (length >= PayloadQueue.PackBelow) pool.Retain(frame);
-        else if (!TryPack(pool, ref frame, ref offset, length)) return false;
+        // What is not acknowledged may be refused, and is when slots are scarce: only the filling of a gap would free them.
+        if (length >= PayloadQueue.PackBelow && !pool.IsScarce)
+        {
+            if (!pool.TryKeep(frame)) return false;
+        }
+        else if (!TryPack(pool, ref frame, ref offset, length))
+        {
+            return false;
+        }
         if (_count == _segments.Length) Array.Resize(ref _segments, _count * 2);
         Array.Copy(_segments, index, _segments, index + 1, _count - index);
         _segments[index] = new Segment { Start = start, Length = length, Frame = frame, Offset = offset };
@@ -132,8 +143,8 @@ public sealed class OutOfOrderQueue
 
     private bool TryPack(FramePool pool, ref OwnedFrame frame, ref int offset, int length)
     {
-        if (_packEnd > 0 && FramePool.Size(_packSlot) - _packEnd < length) DropPackSlot(pool);
-        if (_packEnd == 0 && !pool.TryRent(out _packSlot)) return false;
+        if (_packEnd > 0 && pool.Size(_packSlot) - _packEnd < length) DropPackSlot(pool);
+        if (_packEnd == 0 && !pool.TryRentFor(Math.Max(length, Length), out _packSlot)) return false;
         pool.Octets(frame).Slice(offset, length).CopyTo(pool.Octets(_packSlot)[_packEnd..]);
         frame = _packSlot;
         offset = _packEnd;

@@ -6,7 +6,8 @@ namespace Slirp.Core.Tcp;
 /// acknowledged. A mutable struct that lives in its flow and is never copied.</summary>
 /// <remarks>
 /// <para>Large pieces are kept in the slot they came in; small ones are packed behind each other, so that a slot does not
-/// hold 64 KiB for a hundred octets. Packing is the only copy there is.</para>
+/// hold 64 KiB for a hundred octets. Packing is the only copy there is. A slot whose front has been used up is given back
+/// for a smaller one when its queue is stuck (<see cref="Compact"/>).</para>
 /// <para>Invariants: chunk lengths are positive and add up to <see cref="Length"/>; the queue owns one share per chunk;
 /// an empty queue holds no slot.</para>
 /// </remarks>
@@ -40,11 +41,14 @@ public struct PayloadQueue
     }
 
     /// <summary>Keeps octets of a slot the caller goes on using: by a share of its own, or packed if they are few.</summary>
-    public void Keep(FramePool pool, OwnedFrame frame, int offset, int length)
+    /// <returns>False if the pool has no room for them.</returns>
+    public bool TryKeep(FramePool pool, OwnedFrame frame, int offset, int length)
     {
-        if (length < PackBelow && TryPack(pool, pool.Octets(frame).Slice(offset, length))) return;
-        pool.Retain(frame);
+        bool isPacked = length < PackBelow || pool.IsScarce;
+        if (isPacked && TryPack(pool, pool.Octets(frame).Slice(offset, length))) return true;
+        if (!pool.TryKeep(frame)) return false;
         Append(frame, offset, length);
+        return true;
     }
 
     /// <summary>Copies a small payload behind the last one.</summary>
@@ -52,10 +56,8 @@ public struct PayloadQueue
     public bool TryPack(FramePool pool, ReadOnlySpan<byte> octets)
     {
         if (_tailEnd > 0 && TryExtendTail(pool, octets)) return true;
-        OwnedFrame frame;
-        // A queue that is filling by small pieces gets large slots from its second one on.
-        bool small = octets.Length <= FramePool.SmallSize && _count == 0;
-        if (!(small && pool.TryRentSmall(out frame)) && !pool.TryRent(out frame)) return false;
+        // As large as what is held already: few slots for much, a small one for little.
+        if (!pool.TryRentFor(Math.Max(octets.Length, Length), out OwnedFrame frame)) return false;
         octets.CopyTo(pool.Octets(frame));
         Push(new Chunk { Frame = frame, Offset = 0, Length = octets.Length });
         _tailEnd = octets.Length;
@@ -101,6 +103,24 @@ public struct PayloadQueue
         if (_count == 0) _tailEnd = 0;
     }
 
+    /// <summary>Moves what is left in the first slot to a smaller one, if it is little. For a queue that will not move soon.</summary>
+    public void Compact(FramePool pool)
+    {
+        if (_count == 0) return;
+        ref Chunk chunk = ref At(0);
+        if (chunk.Length >= PackBelow || chunk.Length * 4 > pool.Size(chunk.Frame)) return;
+        if (!pool.TryRentFor(chunk.Length, out OwnedFrame frame)) return;
+        if (pool.Size(frame) >= pool.Size(chunk.Frame))
+        {
+            pool.Release(frame);
+            return;
+        }
+        pool.Octets(chunk.Frame).Slice(chunk.Offset, chunk.Length).CopyTo(pool.Octets(frame));
+        pool.Release(chunk.Frame);
+        if (_count == 1) _tailEnd = chunk.Length;
+        (chunk.Frame, chunk.Offset) = (frame, 0);
+    }
+
     public void Clear(FramePool pool)
     {
         Discard(pool, Length);
@@ -111,7 +131,7 @@ public struct PayloadQueue
     private bool TryExtendTail(FramePool pool, ReadOnlySpan<byte> octets)
     {
         ref Chunk tail = ref At(_count - 1);
-        if (FramePool.Size(tail.Frame) - _tailEnd < octets.Length) return false;
+        if (pool.Size(tail.Frame) - _tailEnd < octets.Length) return false;
         octets.CopyTo(pool.Octets(tail.Frame)[_tailEnd..]);
         tail.Length += octets.Length;
         _tailEnd += octets.Length;

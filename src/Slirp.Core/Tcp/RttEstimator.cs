@@ -4,6 +4,7 @@ namespace Slirp.Core.Tcp;
 public struct RttEstimator
 {
     private long _srtt, _rttvar; // nanoseconds; _srtt 0: nothing measured yet
+    private long _minimum;
     private int _backoff;
 
     /// <summary>Unanswered timeouts in a row.</summary>
@@ -13,6 +14,9 @@ public struct RttEstimator
     public readonly bool IsBackedOff => _backoff > 0;
 
     public readonly TimeSpan Smoothed => TimeSpan.FromTicks(_srtt / 100);
+
+    /// <summary>The shortest ever measured; zero before the first.</summary>
+    public readonly TimeSpan Minimum => TimeSpan.FromTicks(_minimum / 100);
 
     /// <summary>RFC 6298 sections 2.2 to 2.4, with the back-off of 5.5.</summary>
     public readonly TimeSpan Rto(TcpParameters parameters)
@@ -27,6 +31,7 @@ public struct RttEstimator
     public void Sample(TimeSpan sample)
     {
         long r = Math.Max(1, sample.Ticks * 100);
+        if (_minimum == 0 || r < _minimum) _minimum = r;
         if (_srtt == 0)
         {
             _srtt = r;

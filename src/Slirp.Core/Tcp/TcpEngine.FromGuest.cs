@@ -150,7 +150,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.Enter(GuestTcpState.Established);
         SampleRtt(flow, segment, now);
         flow.Rtt.Restart();
-        flow.SndUna = flow.SndNxt = flow.SndMax = flow.Iss + 1;
+        flow.SndUna = flow.SndNxt = flow.Recover = flow.Iss + 1;
         flow.RetransmitAt = Instant.Never;
     }
 
@@ -191,6 +191,7 @@ public sealed partial class TcpEngine<TWorld>
             if (!TryAppend(flow, frame, offset, gap)) return;
             int moved = held.TakeInOrder(_pool, flow.RcvNxt, ref flow.ToHost);
             flow.RcvNxt += moved;
+            flow.RcvSinceResize += moved;
             Enqueue(flow); // RunReady flushes
             if (length <= gap + moved) return;
             offset += gap + moved;
@@ -200,19 +201,25 @@ public sealed partial class TcpEngine<TWorld>
     }
 
     /// <summary>Passes on the octets at RCV.NXT: to the socket, and what it does not take behind what waits for it.</summary>
-    /// <returns>False if the flow is gone.</returns>
+    /// <returns>False if not all of them could be passed on; the flow may be gone.</returns>
     private bool TryAppend(TcpFlow flow, Memory.OwnedFrame frame, int offset, int length)
     {
-        flow.RcvNxt += length;
-        flow.RcvSinceResize += length;
         int taken = flow.ToHost.IsEmpty ? SendToHost(flow, _pool.Octets(frame).Slice(offset, length)) : 0;
         if (taken < 0)
         {
             Abort(flow, CloseReason.HostReset);
             return false;
         }
-        if (taken < length) flow.ToHost.Keep(_pool, frame, offset + taken, length - taken);
-        return true;
+        bool isKept = taken == length || flow.ToHost.TryKeep(_pool, frame, offset + taken, length - taken);
+        if (!isKept)
+        {
+            // Nothing else can be done with the whole pool full of what hosts do not take: it is not acknowledged, and comes again.
+            _counters.Drop(DropReason.NoMemory);
+            length = taken;
+        }
+        flow.RcvNxt += length;
+        flow.RcvSinceResize += length;
+        return isKept;
     }
 
     private void OnGuestFin(TcpFlow flow, Instant now)
@@ -268,6 +275,7 @@ public sealed partial class TcpEngine<TWorld>
             flow.ToHost.Discard(_pool, taken);
             moved = true;
         }
+        if (!flow.HostWritable) flow.ToHost.Compact(_pool);
         if (moved && IsWindowUpdateDue(flow)) flow.AckPending = true;
         ShutdownHostWhenFlushed(flow);
         if (moved && flow is { Guest: GuestTcpState.LastAck, FinAcknowledged: true, ToHost.IsEmpty: true }) Close(flow, CloseReason.Finished);

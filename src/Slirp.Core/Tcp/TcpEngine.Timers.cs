@@ -15,8 +15,9 @@ public sealed partial class TcpEngine<TWorld>
     /// opened, should the guest's word of it be lost.</summary>
     private void StartPersistTimer(TcpFlow flow, Instant now)
     {
-        if (flow.PersistAt != Instant.Never || flow.InFlight > 0 || flow.SndWnd > 0) return;
-        if (flow.HostReadable || flow.SndNxt.IsBefore(flow.DataEnd) || IsFinOwed(flow)) flow.PersistAt = now + PersistInterval(flow);
+        if (flow.PersistAt != Instant.Never || flow.SndWnd > 0 || Pipe(flow) > 0) return;
+        bool isOwed = flow.HostReadable || flow.SndNxt.IsBefore(flow.DataEnd) || IsFinOwed(flow) || flow.Sent is { Lost: > 0 };
+        if (isOwed) flow.PersistAt = now + PersistInterval(flow);
     }
 
     private TimeSpan PersistInterval(TcpFlow flow)
@@ -31,7 +32,8 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.Guest is not (GuestTcpState.Established or GuestTcpState.CloseWait or GuestTcpState.FinWait2)) return Instant.Never;
         if (flow.RetransmitAt != Instant.Never || flow.PersistAt != Instant.Never) return Instant.Never;
         TimeSpan patience = flow.Guest == GuestTcpState.CloseWait ? _parameters.KeepAliveHalfClosed : _parameters.KeepAlive;
-        return flow.LastHeard + patience + _parameters.KeepAliveInterval * flow.UnansweredProbes;
+        // Counted from the last probe: after a pause of the whole process (SIGSTOP) every probe would be overdue at once.
+        return flow.UnansweredProbes == 0 ? flow.LastHeard + patience : flow.LastProbe + _parameters.KeepAliveInterval;
     }
 
     /// <summary>Keeps one timer for the earliest deadline. One that moved away is left where it is: it fires, finds
@@ -39,6 +41,7 @@ public sealed partial class TcpEngine<TWorld>
     private void Rearm(TcpFlow flow)
     {
         Instant due = Instant.Earlier(Instant.Earlier(flow.RetransmitAt, flow.PersistAt), Instant.Earlier(flow.LifeAt, KeepAliveAt(flow)));
+        due = Instant.Earlier(due, Instant.Earlier(flow.ReorderAt, flow.TailProbeAt));
         if (due == Instant.Never || flow.Timer.IsSet && flow.TimerDue <= due) return;
         _timers.Schedule(ref flow.Timer, flow.Target, due);
         flow.TimerDue = due;
@@ -49,6 +52,8 @@ public sealed partial class TcpEngine<TWorld>
         flow.Timer = default;
         flow.TimerDue = Instant.Never;
         if (flow.LifeAt <= now) OnLifeEnd(flow, now);
+        if (flow.ReorderAt <= now) OnReorderTimeout(flow, now);
+        if (flow.TailProbeAt <= now) OnTailProbeTimeout(flow, now);
         if (flow.RetransmitAt <= now) OnRetransmitTimeout(flow, now);
         if (flow.PersistAt <= now) OnPersistTimeout(flow, now);
         if (flow.Guest != GuestTcpState.Closed && KeepAliveAt(flow) <= now) Probe(flow, now);
@@ -73,13 +78,13 @@ public sealed partial class TcpEngine<TWorld>
             OnSynTimeout(flow, now);
             return;
         }
-        if (flow.SndUna == flow.SndMax) return;
+        if (flow.SndUna == flow.SndNxt) return;
         if (flow.Rtt.TimeoutCount >= _parameters.MaxRetransmissions)
         {
             Abort(flow, CloseReason.GuestSilent);
             return;
         }
-        GoBack(flow);
+        CountAllAsLost(flow);
         // Behind a closed window a retransmission would be discarded: there the persist timer asks, and an answer with a
         // window sends on.
         if (flow.SndWnd == 0)
@@ -88,24 +93,27 @@ public sealed partial class TcpEngine<TWorld>
             return;
         }
         _counters.TcpRetransmitTimeouts++;
-        _counters.TcpSegmentsRetransmitted++;
         flow.Rtt.BackOff();
-        SendOwed(flow, now);
+        SendLost(flow, now);
         StartRetransmitTimer(flow, now);
+        Enqueue(flow);
     }
 
-    /// <summary>RFC 5681 section 3.1 and RFC 6298 section 5: all that is unacknowledged counts as lost; sending starts over
-    /// with one segment.</summary>
-    private static void GoBack(TcpFlow flow)
+    /// <summary>RFC 5681 section 3.1 and RFC 6298 section 5: all that the guest does not hold counts as lost; sending starts
+    /// over with one segment.</summary>
+    private void CountAllAsLost(TcpFlow flow)
     {
-        flow.Ssthresh = Math.Max(flow.SndMax.Since(flow.SndUna) / 2, 2 * flow.Mss);
+        flow.Ssthresh = Math.Max(flow.InFlight / 2, 2 * flow.Mss);
         flow.Cwnd = flow.Mss;
-        flow.Recover = flow.SndMax;
+        flow.Recover = flow.SndNxt;
         flow.InRecovery = false;
         flow.DuplicateAcks = 0;
-        flow.Scoreboard?.Clear(); // RFC 2018 section 8: the guest may have discarded what it reported
         flow.TimedSequence = null;
-        flow.SndNxt = flow.SndUna;
+        flow.ReorderAt = flow.TailProbeAt = Instant.Never;
+        flow.TailProbe = null;
+        flow.ToGuest.Compact(_pool);
+        if (flow.Sent!.HasReneged) flow.Sent.ForgetSacks();
+        flow.Sent.MarkAllLost();
     }
 
     private void OnSynTimeout(TcpFlow flow, Instant now)
@@ -126,7 +134,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.PersistAt = Instant.Never;
         if (flow.Guest == GuestTcpState.Closed) return;
         Enqueue(flow); // memory may have become free meanwhile
-        if (flow.SndWnd > 0 || flow.InFlight > 0) return;
+        if (flow.SndWnd > 0 || Pipe(flow) > 0) return;
         flow.PersistCount++;
         flow.PersistAt = now + PersistInterval(flow);
         Probe(flow, now, _parameters.MaxRetransmissions);
@@ -144,6 +152,7 @@ public sealed partial class TcpEngine<TWorld>
             return;
         }
         flow.UnansweredProbes++;
+        flow.LastProbe = now;
         SendSegment(flow, flow.SndUna - 1, TcpFlags.Ack, default, now);
     }
 }

@@ -38,14 +38,21 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>How much may be read now: what can be sent at once, in whole segments if it is more than one.</summary>
     private int RoomToRead(TcpFlow flow)
     {
-        long window = Math.Min(Math.Min(flow.SndWnd, flow.Cwnd), _parameters.MaxInFlight);
-        int usable = (int)Math.Max(0, Math.Min(window - flow.InFlight, flow.MaxPayload));
-        if (flow.InRecovery) usable = (int)Math.Max(0, Math.Min(usable, (long)flow.Cwnd - Pipe(flow)));
+        int usable = Usable(flow, Math.Min(flow.SndWnd, _parameters.MaxInFlight));
         if (usable >= flow.Mss) return usable - usable % flow.Mss;
         // Sender's silly window avoidance (RFC 9293 section 3.8.6.2.1): wait for a full segment while an ACK is to come,
         // unless the guest's whole window is smaller than that.
         if (flow.InFlight > 0 && usable < flow.MaxSndWnd / 2) return 0;
         return usable;
+    }
+
+    /// <summary>What the guest's window and the path have room for, as far as one frame can carry it.</summary>
+    private static int Usable(TcpFlow flow, long window)
+    {
+        // What is lost goes first, and goes as soon as there is room.
+        if (flow.Sent is { Lost: > 0 }) return 0;
+        long usable = Math.Min(window - flow.InFlight, (long)flow.Cwnd - Pipe(flow));
+        return (int)Math.Clamp(usable, 0, flow.MaxPayload);
     }
 
     /// <returns>Octets received; 0 at end of file or if there is nothing now; negative if the flow is gone.</returns>
@@ -67,17 +74,13 @@ public sealed partial class TcpEngine<TWorld>
             return 0;
         }
         _budget.Adjust(0, received.Count);
-        if (received.Count >= PayloadQueue.PackBelow)
+        bool isPacked = received.Count < PayloadQueue.PackBelow && flow.ToGuest.TryPack(_pool, _pool.Octets(spare)[..received.Count]);
+        if (!isPacked)
         {
-            flow.ToGuest.Append(spare, 0, received.Count);
+            flow.ToGuest.Append(spare, 0, received.Count); // no slot to pack it into: it keeps this one
             _spare = null;
         }
-        else
-        {
-            flow.ToGuest.Keep(_pool, spare, 0, received.Count);
-            if (!_pool.IsUnshared(spare)) ReleaseSpare();
-        }
-        if (received.Count < room && !flow.HostEndSignalled) flow.HostReadable = false;
+        if (received.Count < room && !flow.HostEndSignalled && !flow.HostMarksUrgent) flow.HostReadable = false;
         return received.Count;
     }
 
@@ -86,12 +89,6 @@ public sealed partial class TcpEngine<TWorld>
         if (_spare is null && _pool.TryRent(out OwnedFrame rented)) _spare = rented;
         spare = _spare ?? default;
         return _spare is not null;
-    }
-
-    private void ReleaseSpare()
-    {
-        _pool.Release(_spare!.Value);
-        _spare = null;
     }
 
     private int OnReceiveFailed(TcpFlow flow, HostError error)
@@ -110,24 +107,37 @@ public sealed partial class TcpEngine<TWorld>
         SendOwed(flow, now);
     }
 
-    /// <summary>Sends what was received from the host, or must be sent again after a timeout, as windows allow; then FIN.</summary>
+    /// <summary>Sends what is lost, then what was received from the host, as windows allow; then FIN.</summary>
     private void SendOwed(TcpFlow flow, Instant now)
     {
+        SendLost(flow, now);
         while (flow.SndNxt.IsBefore(flow.DataEnd))
         {
             int length = RoomToSend(flow);
             if (length == 0) return;
-            flow.SndNxt += SendData(flow, flow.SndNxt, length, now);
-            flow.SndMax = SequenceNumber.Later(flow.SndMax, flow.SndNxt);
-            StartRetransmitTimer(flow, now);
+            SendNew(flow, length, now);
         }
         SendFinWhenDue(flow, now);
     }
 
+    private void SendNew(TcpFlow flow, int length, Instant now)
+    {
+        SequenceNumber start = flow.SndNxt;
+        flow.SndNxt += SendData(flow, start, length, now);
+        OnSentNew(flow, start, now);
+    }
+
+    private void OnSentNew(TcpFlow flow, SequenceNumber start, Instant now)
+    {
+        flow.Sent ??= new SentRanges();
+        flow.Sent.Sent(start, flow.SndNxt, now);
+        StartRetransmitTimer(flow, now);
+        SetTailProbe(flow, now);
+    }
+
     private static int RoomToSend(TcpFlow flow)
     {
-        long window = Math.Min(flow.SndWnd, flow.Cwnd);
-        int usable = (int)Math.Max(0, Math.Min(window - flow.InFlight, flow.MaxPayload));
+        int usable = Usable(flow, flow.SndWnd);
         int waiting = flow.DataEnd.Since(flow.SndNxt);
         if (waiting <= usable) return Math.Min(waiting, flow.MaxPayload);
         if (usable >= flow.Mss) return usable - usable % flow.Mss;
@@ -141,10 +151,10 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.SndWnd <= (uint)flow.InFlight) return;
         if (flow.Guest == GuestTcpState.Established) flow.Enter(GuestTcpState.FinWait1);
         else if (flow.Guest == GuestTcpState.CloseWait) flow.Enter(GuestTcpState.LastAck);
-        SendSegment(flow, flow.SndNxt, TcpFlags.Fin | TcpFlags.Ack, default, now);
+        SequenceNumber start = flow.SndNxt;
+        SendSegment(flow, start, TcpFlags.Fin | TcpFlags.Ack, default, now);
         flow.SndNxt += 1;
-        flow.SndMax = SequenceNumber.Later(flow.SndMax, flow.SndNxt);
-        StartRetransmitTimer(flow, now);
+        OnSentNew(flow, start, now);
     }
 
     private static bool IsFinOwed(TcpFlow flow) =>
@@ -158,7 +168,7 @@ public sealed partial class TcpEngine<TWorld>
         ReadOnlySpan<byte> payload = flow.ToGuest.Peek(_pool, start.Since(flow.SndUna));
         if (payload.Length > length) payload = payload[..length];
         SequenceNumber end = start + payload.Length;
-        if (flow.TimedSequence is null && start == flow.SndMax)
+        if (flow.TimedSequence is null && start == flow.SndNxt)
         {
             flow.TimedSequence = end;
             flow.TimedAt = now;
@@ -167,20 +177,20 @@ public sealed partial class TcpEngine<TWorld>
         return payload.Length;
     }
 
-    /// <returns>Octets of sequence space sent again.</returns>
-    private int SendAgain(TcpFlow flow, SequenceNumber start, int length, Instant now)
+    /// <summary>Sends octets that were sent before, as many as one frame has room for, or the FIN behind them.</summary>
+    private void SendAgain(TcpFlow flow, SequenceNumber start, int length, Instant now)
     {
-        _counters.TcpSegmentsRetransmitted++;
         int available = flow.DataEnd.Since(start);
-        if (available <= 0)
-        {
-            if (!flow.FinSent) return 0;
-            SendSegment(flow, start, TcpFlags.Fin | TcpFlags.Ack, default, now);
-            return 1;
-        }
+        int sent = 1;
+        if (available <= 0) SendSegment(flow, start, TcpFlags.Fin | TcpFlags.Ack, default, now);
+        else sent = SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now);
         flow.TimedSequence = null;
-        return SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now);
+        flow.Sent!.Resent(start, start + sent, now);
+        _counters.TcpSegmentsRetransmitted += SegmentsIn(flow, sent);
+        StartRetransmitTimer(flow, now);
     }
+
+    private static int SegmentsIn(TcpFlow flow, int length) => length <= flow.Mss ? 1 : (length + flow.Mss - 1) / flow.Mss;
 
     // --- Segments
 
@@ -201,8 +211,8 @@ public sealed partial class TcpEngine<TWorld>
         SequenceNumber ack = flow.Guest == GuestTcpState.SynSent ? default : flow.RcvNxt;
         if (flow.Guest != GuestTcpState.SynSent) flow.RcvAdv = SequenceNumber.Later(flow.RcvAdv, flow.RcvNxt + window);
         var fields = new TcpFields(flow.Key.Remote.Port, flow.Key.Guest.Port, flow.Iss, ack, flags, (ushort)window);
-        if (flow.SndMax == flow.Iss) (flow.TimedSequence, flow.TimedAt) = (flow.Iss + 1, now);
-        flow.SndNxt = flow.SndMax = flow.Iss + 1;
+        if (flow.SndNxt == flow.Iss) (flow.TimedSequence, flow.TimedAt) = (flow.Iss + 1, now);
+        flow.SndNxt = flow.Iss + 1;
         flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
         flow.AckPending = false;
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, options, default, flow.Mss);
@@ -212,7 +222,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         // Numbered as what is sent next; if the guest's window shrank below that, as the last it takes for acceptable.
         SequenceNumber sequence = flow.IsSynchronized
-            ? SequenceNumber.Earlier(flow.SndMax, flow.SndUna + (int)flow.SndWnd) : flow.SndMax;
+            ? SequenceNumber.Earlier(flow.SndNxt, flow.SndUna + (int)flow.SndWnd) : flow.SndNxt;
         SendSegment(flow, sequence, TcpFlags.Ack, default, now);
     }
 
@@ -244,6 +254,7 @@ public sealed partial class TcpEngine<TWorld>
             options.Sack = blocks;
         }
         flow.LastAckSent = flow.RcvNxt;
+        _counters.TcpSegmentsSent += SegmentsIn(flow, payload.Length);
         // A full data segment has no room for SACK blocks: with holes a bare acknowledgment follows.
         if (payload.IsEmpty || !hasHoles) flow.AckPending = false;
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, options, payload, flow.Mss);
@@ -254,7 +265,7 @@ public sealed partial class TcpEngine<TWorld>
     private void SendReset(TcpFlow flow)
     {
         var fields = new TcpFields(
-            flow.Key.Remote.Port, flow.Key.Guest.Port, flow.SndMax, flow.RcvNxt, TcpFlags.Rst | TcpFlags.Ack, 0);
+            flow.Key.Remote.Port, flow.Key.Guest.Port, flow.SndNxt, flow.RcvNxt, TcpFlags.Rst | TcpFlags.Ack, 0);
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, default, default, flow.Mss);
     }
 

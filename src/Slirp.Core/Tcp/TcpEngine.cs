@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Slirp.Core.Flows;
 using Slirp.Core.Link;
 using Slirp.Core.Memory;
@@ -33,11 +34,12 @@ namespace Slirp.Core.Tcp;
 /// <para><b>Limits.</b> <see cref="TcpParameters"/>: flows, connects under way, TIME-WAIT entries. The oldest connect
 /// under way or TIME-WAIT entry makes room; beyond the limit of flows a SYN is dropped and counted.</para>
 /// <para><b>Kernel assumptions.</b> Host sockets report edges (EPOLLET): after a short read the socket is drained unless
-/// end of file or an error was signalled; tests/Slirp.Linux.Tests checks that.</para>
-/// <para><b>Sources.</b> RFC 9293, 7323 (timestamps, window scale), 2018 and 6675 (SACK), 5681, 6298, 5961 (blind attacks),
+/// end of file, an error or an urgent mark was signalled; tests/Slirp.Linux.Tests checks that.</para>
+/// <para><b>Sources.</b> RFC 9293, 7323 (timestamps, window scale), 2018 and 2883 (SACK), 5681, 6298, 6582,
+/// 8985 (RACK, tail loss probes), 5961 (blind attacks),
 /// 6528 (sequence numbers), 6191 (TIME-WAIT reuse).</para>
 /// </remarks>
-public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
+public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, IWorld
 {
     private readonly FrameSender<TWorld> _sender;
     private readonly NetworkPlan _plan;
@@ -59,7 +61,8 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
     private readonly AgeList _unanswered = new();
 
     private WorkList _work = new();
-    private WorkList _workNext = new();
+    private WorkList _turn = new(); // what the turn has still to do
+    private TcpFlow? _current; // in the middle of whose business we are
     private TWorld _world;
     private OwnedFrame? _spare; // where the next recv goes
 
@@ -76,7 +79,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
     public FlowTable<TcpFlow> Flows => _flows;
 
     /// <summary>Something can be done without waiting for an event.</summary>
-    public bool HasWork => !_work.IsEmpty;
+    public bool HasWork => !_work.IsEmpty || !_turn.IsEmpty;
 
     /// <summary>One segment from the guest, its checksum already verified or vouched for by the link.</summary>
     /// <param name="source">The station it came from.</param>
@@ -94,8 +97,10 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         if (!_flows.TryFind(key, out TcpFlow? flow))
         {
             OnSegmentWithoutFlow(source, key, segment, now);
+            _current = null;
             return;
         }
+        _current = flow;
         switch (flow.Guest)
         {
             case GuestTcpState.SynHeld:
@@ -111,12 +116,20 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
                 OnSegmentInConnection(flow, segment, now);
                 break;
         }
+        _current = null;
     }
 
     /// <summary>An edge on a host socket.</summary>
     public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
     {
         if (!_flows.TryGet(target.Index, target.Generation, out TcpFlow? flow)) return;
+        _current = flow;
+        OnHostEvents(flow, events, now);
+        _current = null;
+    }
+
+    private void OnHostEvents(TcpFlow flow, HostEvents events, Instant now)
+    {
         if ((flow.Host & HostTcpState.Connecting) != 0)
         {
             if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) == 0) return;
@@ -127,6 +140,7 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
         if ((events & (HostEvents.Readable | HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostReadable = true;
         if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostWritable = true;
         if ((events & (HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostEndSignalled = true;
+        if ((events & HostEvents.Urgent) != 0) flow.HostMarksUrgent = true;
         if ((events & HostEvents.Error) != 0 && OnHostError(flow)) return;
         Enqueue(flow);
     }
@@ -134,24 +148,51 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
     /// <summary>A timer of the wheel that belongs to a flow.</summary>
     public void OnTimer(EventTarget target, Instant now)
     {
-        if (_flows.TryGet(target.Index, target.Generation, out TcpFlow? flow)) OnFlowTimer(flow, now);
+        if (!_flows.TryGet(target.Index, target.Generation, out TcpFlow? flow)) return;
+        _current = flow;
+        OnFlowTimer(flow, now);
+        _current = null;
     }
 
     /// <summary>Does what the last batch of frames and events left to do: each flow once, within its turn.</summary>
     public void RunReady(Instant now)
     {
-        (_work, _workNext) = (_workNext, _work);
-        foreach (TcpFlow flow in _workNext.Items)
+        // Unless an exception ended the last turn in the middle: then that one is finished first.
+        if (_turn.IsEmpty) (_work, _turn) = (_turn, _work);
+        while (_turn.TryTake(out TcpFlow? flow))
         {
             flow.IsQueued = false;
             if (flow.Guest == GuestTcpState.Closed) continue;
-            FlushToHost(flow);
-            PumpToGuest(flow, now);
-            if (flow.Guest == GuestTcpState.Closed) continue;
-            if (flow.AckPending) SendAck(flow, now);
-            Rearm(flow);
+            _current = flow;
+            Run(flow, now);
         }
-        _workNext.Clear();
+        _current = null;
+    }
+
+    /// <summary>Ends the flow in the middle of whose business an exception was thrown.</summary>
+    public void Abandon()
+    {
+        if (_current is not { } flow) return;
+        _current = null;
+        if (flow.Guest == GuestTcpState.Closed) return;
+        try
+        {
+            Abort(flow, CloseReason.Fault);
+        }
+        catch (Exception) when (flow.Guest != GuestTcpState.Closed)
+        {
+            // Not even the reset could be sent.
+            Close(flow, CloseReason.Fault);
+        }
+    }
+
+    private void Run(TcpFlow flow, Instant now)
+    {
+        FlushToHost(flow);
+        PumpToGuest(flow, now);
+        if (flow.Guest == GuestTcpState.Closed) return;
+        if (flow.AckPending) SendAck(flow, now);
+        Rearm(flow);
     }
 
     /// <summary>Resets every connection, both ways: the process is about to end.</summary>
@@ -182,19 +223,20 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
     private void Close(TcpFlow flow, CloseReason reason)
     {
         flow.Reason = reason;
-        CloseSocket(flow, reset: true);
         if (flow.Guest == GuestTcpState.SynHeld) _halfOpen.Remove(flow);
         else if (flow.Guest == GuestTcpState.TimeWait) _timeWait.Remove(flow);
         else if (flow.Guest == GuestTcpState.SynSent) _unanswered.Remove(flow);
+        // What cannot go wrong first: a flow that is closed because of a fault must be out of every table.
         flow.Enter(GuestTcpState.Closed);
         _timers.Cancel(ref flow.Timer);
         ReleasePromises(flow);
-        flow.ToHost.Clear(_pool);
-        flow.ToGuest.Clear(_pool);
-        flow.OutOfOrder?.Clear(_pool);
         _flows.Remove(flow);
         _counters.TcpFlowsClosed++;
         if (reason == CloseReason.EvictedHalfOpen) _counters.TcpHalfOpenEvicted++;
+        flow.ToHost.Clear(_pool);
+        flow.ToGuest.Clear(_pool);
+        flow.OutOfOrder?.Clear(_pool);
+        CloseSocket(flow, reset: true);
     }
 
     private void CloseSocket(TcpFlow flow, bool reset)
@@ -227,12 +269,10 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
     /// <summary>Flows with something to do; a flow is in it once.</summary>
     private sealed class WorkList
     {
-        private TcpFlow[] _items = new TcpFlow[64];
-        private int _count;
+        private TcpFlow?[] _items = new TcpFlow?[64];
+        private int _taken, _count;
 
-        public bool IsEmpty => _count == 0;
-
-        public ReadOnlySpan<TcpFlow> Items => _items.AsSpan(0, _count);
+        public bool IsEmpty => _taken == _count;
 
         public void Add(TcpFlow flow)
         {
@@ -240,10 +280,18 @@ public sealed partial class TcpEngine<TWorld> where TWorld : struct, IWorld
             _items[_count++] = flow;
         }
 
-        public void Clear()
+        /// <summary>Takes them in the order they were added.</summary>
+        public bool TryTake([NotNullWhen(true)] out TcpFlow? flow)
         {
-            _items.AsSpan(0, _count).Clear();
-            _count = 0;
+            if (IsEmpty)
+            {
+                _taken = _count = 0;
+                flow = null;
+                return false;
+            }
+            flow = _items[_taken]!;
+            _items[_taken++] = null;
+            return true;
         }
     }
 }

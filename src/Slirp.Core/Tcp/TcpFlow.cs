@@ -22,6 +22,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal HostSocket Socket = HostSocket.None;
     internal IpEndpoint HostEndpoint;
 
+    /// <summary>The host's address that <see cref="Socket"/> speaks from, once it was asked for.</summary>
+    internal IpAddress LocalAddress;
+
     public GuestTcpState Guest { get; private set; }
     public HostTcpState Host { get; internal set; }
     public CloseReason Reason { get; internal set; }
@@ -42,10 +45,10 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal SequenceNumber LastAckSent;
 
     // --- To the guest (send sequence variables)
-    internal SequenceNumber Iss, SndUna, SndNxt;
+    internal SequenceNumber Iss, SndUna;
 
-    /// <summary>One past the highest octet ever sent; above SND.NXT after a timeout went back.</summary>
-    internal SequenceNumber SndMax;
+    /// <summary>One past the highest octet ever sent: what is sent again lies below it.</summary>
+    internal SequenceNumber SndNxt;
     internal uint SndWnd, MaxSndWnd;
     internal SequenceNumber SndWl1, SndWl2;
     internal byte SndWndShift;
@@ -57,13 +60,18 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal int MaxPayload;
     internal PayloadQueue ToGuest; // SND.UNA up to what was last received from the host
 
-    // --- Loss and congestion (RFC 5681, 6298, 6675)
+    // --- Loss and congestion (RFC 5681, 6298, 8985)
     internal RttEstimator Rtt;
     internal int Cwnd, Ssthresh;
     internal int DuplicateAcks;
     internal bool InRecovery;
-    internal SequenceNumber Recover, HighRetransmit;
-    internal SackScoreboard? Scoreboard;
+
+    /// <summary>The next segment to be sent again goes whatever is under way.</summary>
+    internal bool MayExceedWindow;
+    internal SequenceNumber Recover;
+    internal SentRanges? Sent; // from the first data on
+    internal Rack Rack;
+    internal TailProbe? TailProbe; // under way
     internal SequenceNumber? TimedSequence; // Karn's algorithm where there are no timestamps
     internal Instant TimedAt;
 
@@ -73,9 +81,10 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     // --- Timers: deadlines here, one entry in the wheel for the earliest
     internal Instant RetransmitAt = Instant.Never, PersistAt = Instant.Never, LifeAt = Instant.Never;
+    internal Instant ReorderAt = Instant.Never, TailProbeAt = Instant.Never;
     internal Instant TimerDue = Instant.Never;
     internal TimerHandle Timer;
-    internal Instant LastHeard;
+    internal Instant LastHeard, LastProbe;
     internal int UnansweredProbes, PersistCount;
 
     // Place in the list of flows of its kind that may be evicted, by age
@@ -86,6 +95,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     /// <summary>End of file or an error lies behind the octets still to be read: a short read is not the end of reading.</summary>
     internal bool HostEndSignalled;
+
+    /// <summary>An urgent mark was seen: reads stop at such marks, so that only "would block" is the end of reading.</summary>
+    internal bool HostMarksUrgent;
     internal bool AckPending, IsQueued;
 
     /// <summary>A connection from outside through a forward: the guest is asked first.</summary>

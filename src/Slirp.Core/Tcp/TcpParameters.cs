@@ -33,6 +33,9 @@ public sealed record TcpParameters
     /// <summary>RFC 6298 section 2.1, before the first measurement.</summary>
     public TimeSpan InitialRto { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>RFC 8985 section 7.2 asks for two round trips; below this a guest that is merely busy would be probed.</summary>
+    public TimeSpan MinTailProbe { get; init; } = TimeSpan.FromMilliseconds(10);
+
     public TimeSpan MaxRto { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Unanswered retransmissions before a flow is given up: with back-off from 200 ms to 60 s about five

@@ -90,18 +90,21 @@ public sealed class TimerWheel
     public Instant NextWake()
     {
         if (Count == 0) return Instant.Never;
+        long earliest = long.MaxValue;
         for (int level = 0; level < LevelCount; level++)
         {
             int shift = level * SlotBits;
             long position = _tick >> shift;
+            // A slot of a higher level may hold what is due right after its turn, and so before what a lower level holds.
+            if (level > 0 && position + 1 << shift >= earliest) break;
             for (int i = level == 0 ? 0 : 1; i <= SlotCount; i++)
             {
                 if (_heads[level * SlotCount + (int)(position + i & SlotMask)] == 0) continue;
-                long tick = position + i << shift;
-                return new Instant(Math.Max(tick, _tick) * NanosecondsPerTick);
+                earliest = Math.Min(earliest, Math.Max(position + i << shift, _tick));
+                break;
             }
         }
-        return new Instant((_tick + (1L << 2 * SlotBits)) * NanosecondsPerTick);
+        return new Instant(earliest * NanosecondsPerTick);
     }
 
     private void Advance()

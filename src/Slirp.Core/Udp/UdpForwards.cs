@@ -1,4 +1,5 @@
 using Slirp.Core.Flows;
+using Slirp.Core.Icmp;
 using Slirp.Core.Link;
 using Slirp.Core.Memory;
 using Slirp.Core.Network;
@@ -77,6 +78,15 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         }
     }
 
+    /// <summary>Forgets who spoke to an address that the host has no more: no answer could leave from there.</summary>
+    public void CloseLost(HostAddresses addresses)
+    {
+        for (int slot = 0; slot < _table.SlotCount; slot++)
+        {
+            if (_table.At(slot) is UdpAssociation association && addresses.HasLost(association.LocalAddress)) Close(association);
+        }
+    }
+
     public void OnReadable(UdpForwardPort port, Instant now)
     {
         if (port.IsRemoved) return;
@@ -109,57 +119,71 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
 
     /// <summary>Carries a datagram of the guest, or several of one size, if it is an answer to somebody outside.</summary>
     /// <param name="source">The station it came from.</param>
-    /// <param name="segmentSize">The GsoSize of a UdpL4 frame, else 0.</param>
-    /// <param name="hopLimit">As the guest sent it; one hop is ours.</param>
+    /// <param name="asSent">How the guest sent it: the GsoSize of a UdpL4 frame, its DF; one hop of its limit is ours.</param>
+    /// <param name="ipPacket">The whole packet, for an error to quote.</param>
     /// <returns>False if nobody outside has that endpoint.</returns>
     public bool TryCarryAnswer(
-        MacAddress source, IpEndpoint from, IpEndpoint to, ReadOnlySpan<byte> payload, int segmentSize, byte trafficClass,
-        byte hopLimit, Instant now)
+        MacAddress source, IpEndpoint from, IpEndpoint to, ReadOnlySpan<byte> payload, in DatagramOptions asSent,
+        ReadOnlySpan<byte> ipPacket, Instant now)
     {
         if (_table.Count == 0 || !_table.TryFind(new FlowKey(from, to), out UdpAssociation? association)) return false;
         association.Station = source;
         Touch(association, isAnswer: true, now);
         UdpForwardPort port = association.Port!;
-        var options = new DatagramOptions(
-            segmentSize < payload.Length ? segmentSize : 0, trafficClass, (byte)Math.Max(1, hopLimit - 1), DontFragment: false)
+        DatagramOptions options = asSent with
         {
+            SegmentSize = asSent.SegmentSize < payload.Length ? asSent.SegmentSize : 0,
+            HopLimit = (byte)Math.Max(1, asSent.HopLimit - 1),
+            DontFragment = asSent.DontFragment && from.Address.IsIpv4,
             LocalAddress = port.Bound.Address.IsAny ? association.LocalAddress : default,
             InterfaceIndex = association.InterfaceIndex,
         };
-        if (!Send(port.Socket, association.Remote, payload, options)) _counters.Drop(DropReason.UdpHostSendFailed);
+        HostError error = Send(port.Socket, association.Remote, payload, options);
+        if (error != HostError.None) _counters.Drop(DropReason.UdpHostSendFailed);
+        if (error == HostError.MessageTooLong)
+        {
+            // Without an error queue nobody names the path's MTU: the guest feels its way down (RFC 1191 section 7.1).
+            int length = ipPacket.Length > 0 && asSent.SegmentSize > 0 ? asSent.SegmentSize : ipPacket.Length;
+            IcmpHeader tooBig = IcmpError.PacketTooBig(from.Address.IsIpv4, IcmpError.PlateauBelow(length));
+            _sender.SendIcmpError(source, _plan.GatewayFor(from.Address), tooBig, ipPacket, now);
+        }
         return true;
     }
 
-    private bool Send(HostSocket socket, IpEndpoint remote, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    private HostError Send(HostSocket socket, IpEndpoint remote, ReadOnlySpan<byte> payload, in DatagramOptions options)
     {
         IoResult sent = _world.SendTo(socket, remote, payload, options);
-        if (sent.IsOk) return true;
-        if (options.SegmentSize == 0 || sent.WouldBlock) return false;
+        if (sent.IsOk || options.SegmentSize == 0 || sent.WouldBlock) return sent.Error;
         // Too many segments, or too large ones for this path, or no such option: one by one they may pass.
         DatagramOptions single = options with { SegmentSize = 0 };
         while (!payload.IsEmpty)
         {
             ReadOnlySpan<byte> datagram = payload[..Math.Min(options.SegmentSize, payload.Length)];
             payload = payload[datagram.Length..];
-            if (!_world.SendTo(socket, remote, datagram, single).IsOk) return false;
+            sent = _world.SendTo(socket, remote, datagram, single);
+            if (!sent.IsOk) return sent.Error;
         }
-        return true;
+        return HostError.None;
     }
 
     private void Serve(UdpForwardPort port, Instant now)
     {
-        for (int budget = ReceivesPerTurn; port.IsReadable && budget > 0; budget--) ReceiveOne(port, now);
+        bool received = false;
+        for (int budget = ReceivesPerTurn; port.IsReadable && budget > 0; budget--) received |= TryReceiveOne(port, now);
+        // Nothing but errors, turn after turn, would keep the loop from sleeping: the next datagram is an edge again.
+        if (!received) port.IsReadable = false;
         if (!port.IsReadable) return;
         port.IsQueued = true;
         _ready.Enqueue(port);
     }
 
-    private void ReceiveOne(UdpForwardPort port, Instant now)
+    private bool TryReceiveOne(UdpForwardPort port, Instant now)
     {
         Span<byte> buffer = _pool.Octets(_receiveBuffer);
         IoResult received = _world.ReceiveFrom(port.Socket, buffer, out DatagramInfo info);
         if (received.IsOk) Deliver(port, buffer[..received.Count], info, now);
         else if (received.WouldBlock) port.IsReadable = false; // other errors were another datagram's, and are told once
+        return received.IsOk;
     }
 
     private void Deliver(UdpForwardPort port, ReadOnlySpan<byte> payload, in DatagramInfo info, Instant now)

@@ -20,6 +20,12 @@ public enum EventKind : byte
 
     /// <summary>A timer of what forwards keep: stalled accepts, UDP associations.</summary>
     ForwardUpkeep,
+
+    /// <summary>Time to look for flows whose host-side address has vanished.</summary>
+    HostAddressCheck,
+
+    /// <summary>A timer: memory that was not used for a while goes back to the system.</summary>
+    PoolTrim,
 }
 
 /// <summary>A typed, generation-checked reference, the 64 bits that epoll hands back:
@@ -54,4 +60,7 @@ public enum HostEvents : byte
 
     /// <summary>Both halves are closed.</summary>
     HangUp = 16,
+
+    /// <summary>An urgent mark (TCP) lies in what can be read: reads stop short at it though more is behind it.</summary>
+    Urgent = 32,
 }

@@ -43,8 +43,10 @@ public sealed class StatusReport(Worker worker, LinkOffloads offloads, IReadOnly
         writer.WriteNumber("tcp_flows_closed", counters.TcpFlowsClosed);
         writer.WriteNumber("tcp_half_open_evicted", counters.TcpHalfOpenEvicted);
         writer.WriteNumber("tcp_forwarded", counters.TcpForwarded);
+        writer.WriteNumber("tcp_segments_sent", counters.TcpSegmentsSent);
         writer.WriteNumber("tcp_segments_retransmitted", counters.TcpSegmentsRetransmitted);
         writer.WriteNumber("tcp_retransmit_timeouts", counters.TcpRetransmitTimeouts);
+        writer.WriteNumber("tcp_tail_probes", counters.TcpTailProbes);
         writer.WriteNumber("tcp_challenge_acks", counters.TcpChallengeAcks);
         writer.WriteNumber("udp_mappings_opened", counters.UdpMappingsOpened);
         writer.WriteNumber("udp_mappings_closed", counters.UdpMappingsClosed);
@@ -53,6 +55,7 @@ public sealed class StatusReport(Worker worker, LinkOffloads offloads, IReadOnly
         writer.WriteNumber("icmp_echoes", counters.IcmpEchoes);
         writer.WriteNumber("dns_queries", counters.DnsQueries);
         writer.WriteNumber("dns_answers", counters.DnsAnswers);
+        writer.WriteNumber("faults", counters.Faults);
         writer.WriteEndObject();
     }
 

@@ -24,7 +24,7 @@ namespace Slirp.Host.Forwards;
 /// </remarks>
 internal sealed class InboundForwards(
     TcpEngine<HostWorld> tcp, UdpForwards<HostWorld> udp, HostSockets sockets, NetworkPlan plan, FlowGate gate,
-    IGuestStations stations, TimerWheel timers, Counters counters)
+    IGuestStations stations, TimerWheel timers, Counters counters) : IEngine
 {
     private const int AcceptsPerListener = 16, AcceptsPerTurn = 64;
 
@@ -67,7 +67,7 @@ internal sealed class InboundForwards(
         if (_forwards.Remove(forward.Id) && forward.UdpPorts.Length > 0) udp.Remove(forward.UdpPorts);
     }
 
-    public void OnEvent(EventTarget target, Instant now)
+    public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
     {
         if (!_forwards.TryGetValue(target.Index, out Forward? forward)) return; // removed meanwhile
         if (forward.UdpPorts.Length > 0) udp.OnReadable(forward.UdpPorts[target.Generation], now);
@@ -97,6 +97,11 @@ internal sealed class InboundForwards(
             if (Accept(next.Forward, next.Offset, served, now)) Enqueue(next.Forward, next.Offset);
             budget -= served;
         }
+    }
+
+    public void Abandon()
+    {
+        // A connection that was being handed over is the TCP engine's.
     }
 
     public void CloseAll()

@@ -6,6 +6,7 @@ namespace Slirp.Linux.Native;
 internal static unsafe partial class Libc
 {
     private const int PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20;
+    private const int MADV_DONTNEED = 4;
 
     [LibraryImport(Library, SetLastError = true)]
     private static partial nint mmap(void* address, nuint length, int protection, int flags, int fd, nint offset);
@@ -31,6 +32,12 @@ internal static unsafe partial class Libc
         if (address == -1) throw new LinuxException("mmap", "anonymous memory", (Errno)Marshal.GetLastPInvokeError());
         return (void*)address;
     }
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial int madvise(void* address, nuint length, int advice);
+
+    /// <summary>Whether the system takes them or not, nobody needs them.</summary>
+    internal static void DropPages(void* address, nuint length) => _ = madvise(address, length, MADV_DONTNEED);
 
     internal static void Unmap(void* address, nuint length) => _ = munmap(address, length);
 }

@@ -40,6 +40,7 @@ public enum ShutdownHow
 public enum MessageFlags
 {
     None = 0,
+    MSG_OOB = 0x1,
     MSG_PEEK = 0x2,
     MSG_CTRUNC = 0x8,
     MSG_TRUNC = 0x20,

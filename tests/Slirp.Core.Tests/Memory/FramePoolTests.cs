@@ -54,8 +54,13 @@ public sealed class FramePoolTests
     public void Slots_do_not_touch_each_other_and_the_ceiling_holds(bool small, int size)
     {
         var frames = new List<OwnedFrame>();
-        while (small ? _pool.TryRentSmall(out OwnedFrame frame) : _pool.TryRent(out frame))
+        while (small ? _pool.TryRentFor(100, out OwnedFrame frame) : _pool.TryRent(out frame))
         {
+            if (_pool.Size(frame) != size)
+            {
+                _pool.Release(frame); // this size has run out, and the next larger one serves
+                break;
+            }
             Assert.Equal(size, _pool.Octets(frame).Length);
             _pool.Octets(frame).Fill((byte)frames.Count);
             frames.Add(frame);
@@ -65,7 +70,7 @@ public sealed class FramePoolTests
             Assert.False(_pool.Octets(frames[i]).ContainsAnyExcept((byte)i), $"slot {i} was written by another");
         foreach (OwnedFrame frame in frames) _pool.Release(frame);
         Assert.Equal(0, _pool.OctetsInUse);
-        Assert.Equal(size, FramePool.Size(Rent(small)));
+        Assert.Equal(size, _pool.Size(Rent(small)));
     }
 
     [Fact]
@@ -75,6 +80,43 @@ public sealed class FramePoolTests
         _pool.Octets(frame).Fill(0x5e);
         _pool.Release(frame);
         Assert.False(_pool.Octets(Rent(false)).ContainsAnyExcept((byte)0xdb));
+    }
+
+    [Fact]
+    public void The_link_gets_a_slot_when_nobody_else_does()
+    {
+        var frames = new List<OwnedFrame>();
+        while (_pool.TryRent(out OwnedFrame frame)) frames.Add(frame);
+        Assert.True(_pool.IsScarce);
+        for (int i = 0; i < 1000; i++)
+        {
+            Assert.True(_pool.TryRentForLink(out OwnedFrame next), $"no slot for frame {i}");
+            bool isKept = _pool.TryKeep(next);
+            _pool.Release(next);
+            if (isKept) frames.Add(next);
+        }
+        foreach (OwnedFrame frame in frames) _pool.Release(frame);
+    }
+
+    [Fact]
+    public void A_slab_that_was_not_used_for_a_while_goes_back_to_the_system()
+    {
+        var frames = new List<OwnedFrame>();
+        for (int i = 0; i < 40; i++) frames.Add(Rent(false));
+        foreach (OwnedFrame frame in frames.Skip(1)) _pool.Release(frame);
+        var released = new List<int>();
+        void Note(Span<byte> octets) => released.Add(octets.Length);
+        Assert.True(_pool.WantsTrim);
+        Assert.Equal(0, _pool.Trim(Note)); // in use a moment ago
+        Assert.True(_pool.WantsTrim);
+        Assert.Equal(2 * 16 * FramePool.LargeSize, _pool.Trim(Note));
+        Assert.Equal(2, released.Count); // the slab with the slot that is still held stays
+        Assert.False(_pool.WantsTrim);
+        Assert.Equal(0, _pool.Trim(Note));
+        for (int i = 0; i < 39; i++) frames[i + 1] = Rent(false); // and serves again when it is needed
+        foreach (OwnedFrame frame in frames) _pool.Release(frame);
+        Assert.Equal(0, _pool.Trim(Note));
+        Assert.Equal(3 * 16 * FramePool.LargeSize, _pool.Trim(Note));
     }
 
     [Fact]
@@ -91,7 +133,7 @@ public sealed class FramePoolTests
             {
                 case 0 when model.Count < 80:
                     bool small = random.Next(2) == 0;
-                    if (!(small ? pool.TryRentSmall(out OwnedFrame frame) : pool.TryRent(out frame))) break;
+                    if (!(small ? pool.TryRentFor(100, out OwnedFrame frame) : pool.TryRent(out frame))) break;
                     byte mark = (byte)random.Next(256);
                     pool.Octets(frame)[0] = mark;
                     Assert.DoesNotContain(model, m => m.Frame.Slot == frame.Slot);
@@ -122,7 +164,7 @@ public sealed class FramePoolTests
             for (int i = 0; i < 1_000; i++)
             {
                 _pool.TryRent(out OwnedFrame large);
-                _pool.TryRentSmall(out OwnedFrame small);
+                _pool.TryRentFor(100, out OwnedFrame small);
                 _pool.Release(small);
                 _pool.Release(large);
             }
@@ -131,7 +173,7 @@ public sealed class FramePoolTests
 
     private OwnedFrame Rent(bool small)
     {
-        Assert.True(small ? _pool.TryRentSmall(out OwnedFrame frame) : _pool.TryRent(out frame));
+        Assert.True(small ? _pool.TryRentFor(100, out OwnedFrame frame) : _pool.TryRent(out frame));
         return frame;
     }
 }

@@ -94,6 +94,20 @@ public sealed class KeepAliveTests : TcpConversation
         World.Host.Frames.Clear();
     }
 
+    /// <summary>kill -STOP, an hour later -CONT: the guest gets all the time it would have had to answer.</summary>
+    [Fact]
+    public void A_pause_of_the_process_costs_one_probe_and_no_connection()
+    {
+        Guest.Connects();
+        World.Clock.AdvanceSeconds(3600);
+        World.Turn();
+        Guest.Receives(Ack, seq: 0, length: 0);
+        World.AdvanceSeconds(9.9);
+        Guest.ReceivesNothing();
+        Guest.Sends(Ack);
+        FlowIs(GuestTcpState.Established);
+    }
+
     [Fact]
     public void Traffic_puts_the_probe_off_and_costs_nothing()
     {

@@ -49,7 +49,7 @@ public sealed class RetransmissionTests : TcpConversation
     [Fact]
     public void The_timer_sends_the_first_segment_again_and_backs_off()
     {
-        Begins();
+        Begins(sack: false);
         LosesSegments(3);
         int wait = 200;
         for (int i = 0; i < 8; i++, wait *= 2)
@@ -223,7 +223,7 @@ public sealed class RetransmissionTests : TcpConversation
     [Fact]
     public void Acknowledging_more_than_was_sent_again_goes_on_from_there()
     {
-        Begins();
+        Begins(sack: false);
         LosesSegments(5);
         World.AdvanceMilliseconds(200);
         SendsSegment(0);

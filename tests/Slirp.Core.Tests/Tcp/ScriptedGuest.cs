@@ -112,7 +112,8 @@ public sealed class ScriptedGuest(TcpHarness world, IpEndpoint local, IpEndpoint
         {
             int before = Seen;
             Note(packet);
-            if (Seen > before) octets.AddRange(packet.TcpPayload[..Math.Min(packet.TcpPayload.Length, Seen - before)]);
+            int known = Math.Max(0, before - packet.Tcp.Sequence.Since(PeerIss)); // sent again together with something new
+            if (Seen > before && known < packet.TcpPayload.Length) octets.AddRange(packet.TcpPayload[known..]);
         }
         return octets.ToArray();
     }

@@ -9,6 +9,19 @@ namespace Slirp.Core.Tests.Tcp;
 /// <summary>Data from the host to the guest: what is read, what is sent, and when we wait (RFC 9293 section 3.8.6).</summary>
 public sealed class ToGuestTests : TcpConversation
 {
+    /// <summary>HARDENING T4, the host's side: recv(2) stops short at an urgent mark and no edge follows.</summary>
+    [Fact]
+    public void What_lies_behind_an_urgent_mark_is_read_without_another_edge()
+    {
+        Guest.Connects();
+        Host.Socket.StopsAtMarks = true;
+        Host.Socket.Deliver("before"u8);
+        Host.Socket.Deliver("!behind"u8);
+        Host.Socket.Raise(Slirp.Core.World.HostEvents.Urgent);
+        World.Turn();
+        Assert.Equal("before!behind"u8.ToArray(), Guest.TakesAll());
+    }
+
     [Fact]
     public void Goes_out_at_once_as_one_super_segment()
     {

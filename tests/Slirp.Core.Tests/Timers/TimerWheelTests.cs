@@ -98,6 +98,18 @@ public sealed class TimerWheelTests
         }
     }
 
+    /// <summary>A timer of a higher level may come before one of the lowest.</summary>
+    [Fact]
+    public void A_near_timer_does_not_hide_one_that_is_nearer_but_was_set_long_ago()
+    {
+        var wheel = new TimerWheel(default);
+        TimerHandle old = default, recent = default;
+        wheel.Schedule(ref old, Target(1), default(Instant) + 260 * Tick);
+        Assert.Empty(TakeDue(wheel, default(Instant) + 250 * Tick));
+        wheel.Schedule(ref recent, Target(2), default(Instant) + 400 * Tick);
+        Assert.True(wheel.NextWake() <= default(Instant) + 260 * Tick, $"would sleep until {wheel.NextWake().Milliseconds} ms");
+    }
+
     [Fact]
     public void A_deadline_in_the_past_fires_at_the_next_tick_and_not_now()
     {

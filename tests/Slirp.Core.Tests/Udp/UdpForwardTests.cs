@@ -72,6 +72,22 @@ public class UdpForwardTests
     }
 
     [Fact]
+    public void Who_spoke_to_an_address_that_is_gone_is_forgotten_and_may_speak_to_another()
+    {
+        FakeSocket socket = Open("0.0.0.0", 8053, Guest);
+        IpAddress other = IpAddress.Parse("198.51.100.2");
+        Receives(socket, Remote, "question", Hit);
+        Receives(socket, Remote with { Port = 4001 }, "question", other);
+        _forwards.CloseLost(Network.HostAddressesTests.Of($"{other}/32"));
+        Assert.False(Answers(Guest, Remote, "answer"));
+        Assert.True(Answers(Guest, Remote with { Port = 4001 }, "answer"));
+        SentPacket packet = Assert.Single(Receives(socket, Remote, "again", other));
+        Assert.Equal(Remote, packet.Source);
+        Assert.True(Answers(Guest, Remote, "answer"));
+        Assert.Equal(other, socket.Datagrams[^1].Options.LocalAddress);
+    }
+
+    [Fact]
     public void A_forward_of_one_address_leaves_the_source_to_the_socket()
     {
         FakeSocket socket = Open("198.51.100.1", 8053, Guest);
@@ -182,7 +198,7 @@ public class UdpForwardTests
         socket.DeliverDatagram(Remote, octets, segmentSize: 1000, localAddress: Hit);
         SentPacket packet = Assert.Single(Turn(socket));
         Assert.Equal([1000, 1000, 500], packet.UdpDatagrams().Select(d => d.Length));
-        Assert.True(_forwards.TryCarryAnswer(FrameFactory.GuestMac, Guest, Remote, octets, 1000, 0, 64, _clock.Now));
+        Assert.True(_forwards.TryCarryAnswer(FrameFactory.GuestMac, Guest, Remote, octets, As(1000), [], _clock.Now));
         Assert.Equal(1000, Assert.Single(socket.Datagrams).Options.SegmentSize);
     }
 
@@ -193,7 +209,7 @@ public class UdpForwardTests
         Receives(socket, Remote, "x", Hit);
         socket.PathMtu = 600;
         Assert.True(_forwards.TryCarryAnswer(
-            FrameFactory.GuestMac, Guest, Remote, FrameFactory.Pattern(2500), 1000, 0, 64, _clock.Now));
+            FrameFactory.GuestMac, Guest, Remote, FrameFactory.Pattern(2500), As(1000), [], _clock.Now));
         Assert.Equal([1000, 1000, 500], socket.Datagrams.Select(d => d.Payload.Length));
         Assert.All(socket.Datagrams, d => Assert.Equal(Hit, d.Options.LocalAddress));
     }
@@ -301,7 +317,33 @@ public class UdpForwardTests
     }
 
     private bool Answers(IpEndpoint from, IpEndpoint to, string text) => _forwards.TryCarryAnswer(
-        FrameFactory.GuestMac, from, to, System.Text.Encoding.ASCII.GetBytes(text), 0, 0, 64, _clock.Now);
+        FrameFactory.GuestMac, from, to, System.Text.Encoding.ASCII.GetBytes(text), As(0), [], _clock.Now);
+
+    [Fact]
+    public void DF_of_an_answer_is_kept_and_the_guest_feels_its_way_down_to_the_path_MTU()
+    {
+        FakeSocket socket = Open("0.0.0.0", 8053, Guest);
+        Receives(socket, Remote, "question", Hit);
+        socket.PathMtu = 1400;
+        var mtus = new List<uint>();
+        foreach (int length in new[] { 9000, 8100, 4300, 1950, 1460, 980 })
+        {
+            byte[] octets = FrameFactory.Pattern(length);
+            byte[] packet = FrameFactory.Udp(Guest, Remote, octets, dontFragment: true);
+            Assert.True(_forwards.TryCarryAnswer(
+                FrameFactory.GuestMac, Guest, Remote, octets, As(0) with { DontFragment = true }, packet, _clock.Now));
+            foreach (SentPacket error in _host.TakePackets())
+            {
+                Assert.Equal((3, 4), (error.IcmpType, error.IcmpCode));
+                mtus.Add(error.IcmpRest);
+            }
+        }
+        Assert.Equal([8166, 4352, 2002, 1492, 1006], mtus);
+        Assert.True(Assert.Single(socket.Datagrams).Options.DontFragment);
+        Assert.Equal(5, _counters.Dropped(DropReason.UdpHostSendFailed));
+    }
+
+    private static DatagramOptions As(int segmentSize) => new(segmentSize, 0, 64, DontFragment: false);
 
     private void Wait(double seconds)
     {

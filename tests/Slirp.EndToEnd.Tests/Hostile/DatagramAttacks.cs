@@ -31,7 +31,8 @@ internal static class DatagramAttacks
         yield return new Attack("I7", "IcmpNotSupported",
             from type in Enumerable.Range(0, 256) where type != 8 select p.Ip(Message(Packets.Bot4, Packets.Gateway4, type, 0, new byte[20])));
         yield return new Attack("I7", "IcmpNotSupported",
-            from type in Enumerable.Range(0, 256) where type is not (128 or >= 133 and <= 137)
+            from type in Enumerable.Range(0, 256)
+            where type is not (128 or >= 133 and <= 137)
             select p.Ip(Message(Packets.Bot6, Packets.Gateway6, type, 0, new byte[20])));
         yield return new Attack("I7", "BadIcmpChecksum", [p.Ip(Broken(echo4, 22)), p.Ip(Broken(echo6, 42))]);
     }
@@ -55,7 +56,7 @@ internal static class DatagramAttacks
             select p.Ip(p.Udp4(size, to: to.Item1, port: to.Item2)));
         yield return new Attack("U7", "BadSourceAddress",
             [p.Ip(FrameFactory.Udp(FrameFactory.Endpoint("10.0.2.3", 53), FrameFactory.Endpoint("10.0.2.3", 53), DnsMessage.Query(1)))]);
-        yield return new Attack("U7", "BadDns",
+        yield return new Attack("U7", "BadSourceAddress",
             [p.Ip(FrameFactory.Udp(FrameFactory.Endpoint("fd00::3", 53), FrameFactory.Endpoint("fd00::3", 53), DnsMessage.Query(1)))]);
     }
 

@@ -92,6 +92,32 @@ public sealed class EdgeTests : IDisposable
         Assert.True(Socket.Send(_ours.AsSocket, [1]).IsOk);
     }
 
+    /// <summary>HARDENING T4: after the short read at the mark no edge follows, so a reader must go by EPOLLPRI; and with
+    /// SO_OOBINLINE nothing is left out.</summary>
+    [Fact]
+    public void A_read_stops_at_an_urgent_mark_and_the_edge_says_so()
+    {
+        Assert.True(SocketOptions.Set(_ours.AsSocket, SocketOption.SO_OOBINLINE, 1).IsOk);
+        using var epoll = new Epoll();
+        Assert.True(epoll.Add(_ours.AsSocket, All | EpollEvents.EPOLLPRI, 1).IsOk);
+        Assert.Equal(1, epoll.Wait(_events, 10_000).Raw);
+        Assert.Equal(5, Socket.Send(_theirs.AsSocket, new byte[5], MessageFlags.MSG_OOB).Raw); // the last one is marked
+        Send(3);
+        EpollEvents seen = EpollEvents.None;
+        while ((seen & EpollEvents.EPOLLPRI) == 0)
+        {
+            Assert.Equal(1, epoll.Wait(_events, 10_000).Raw);
+            seen |= _events[0].Events;
+        }
+        Assert.Equal(4, Socket.Receive(_ours.AsSocket, _buffer).Raw);
+        for (int read = 4; read < 8;)
+        {
+            SysResult more = Socket.Receive(_ours.AsSocket, _buffer);
+            if (more.IsOk) read += more.Raw;
+            else Assert.Equal(1, epoll.Wait(_events, 10_000).Raw); // the last send was still on its way
+        }
+    }
+
     [Fact]
     public void A_reset_is_an_edge_with_its_error()
     {

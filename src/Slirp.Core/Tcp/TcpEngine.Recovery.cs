@@ -1,0 +1,174 @@
+using Slirp.Wire;
+
+namespace Slirp.Core.Tcp;
+
+// Congestion control (RFC 5681) and recovery from loss on the way to the guest: RACK and tail loss probes (RFC 8985) where
+// the guest reports what it holds, repeated acknowledgments (RFC 6582) where it does not, the timer (RFC 6298) behind both.
+//
+// What counts as lost is marked in SentRanges, by whichever of them finds it, and is sent again from there as the congestion
+// window allows, before anything new. What was sent again and is lost again is found like any other loss: by the arrival of
+// something that was sent after it.
+public sealed partial class TcpEngine<TWorld>
+{
+    private const int DuplicateThreshold = 3;
+
+    private static void GrowCongestionWindow(TcpFlow flow, int acknowledged)
+    {
+        flow.DuplicateAcks = 0;
+        if (flow.Cwnd >= 1 << 28) return;
+        if (flow.Cwnd < flow.Ssthresh) flow.Cwnd += acknowledged;
+        else flow.Cwnd += (int)Math.Max(1, (long)flow.Mss * acknowledged / flow.Cwnd);
+    }
+
+    /// <summary>What the acknowledgment has shown to be lost, and what may leave because of it.</summary>
+    private void RecoverFromLoss(TcpFlow flow, in Delivery delivery, Instant now)
+    {
+        if (flow.Sent is not { } sent) return;
+        if (delivery.HasDuplicate) flow.Rack.OnSpuriousRetransmission();
+        if (sent.HasReneged) sent.ForgetSacks();
+        flow.Rack.Update(delivery);
+        if (flow.TailProbe is not null) JudgeTailProbe(flow, delivery);
+        bool found = sent.Sacked > 0 || flow.InRecovery ? DetectLoss(flow, now) : FindByDuplicates(flow);
+        if (found) EnterRecovery(flow, now);
+        SendLost(flow, now);
+        SetTailProbe(flow, now);
+    }
+
+    /// <summary>RFC 8985 section 6.2.</summary>
+    private static bool DetectLoss(TcpFlow flow, Instant now)
+    {
+        if (!flow.HasSack) return FindByDuplicates(flow);
+        bool isCertain = flow.InRecovery || flow.Sent!.Sacked > (DuplicateThreshold - 1) * flow.Mss;
+        TimeSpan patience = flow.Rack.Rtt + flow.Rack.ReorderingWindow(isCertain, flow.Rtt.Minimum, flow.Rtt.Smoothed);
+        bool found = flow.Sent!.MarkLost(flow.Rack.SentAt, flow.Rack.End, patience, now, out Instant lookAgain);
+        flow.ReorderAt = lookAgain;
+        return found;
+    }
+
+    private static bool FindByDuplicates(TcpFlow flow)
+    {
+        flow.ReorderAt = Instant.Never;
+        if (flow.InRecovery || flow.DuplicateAcks < DuplicateThreshold || flow.Sent!.Lost > 0) return false;
+        // Right after a timeout acknowledgments of the first copies are no sign of another loss (RFC 6582 section 3.2).
+        bool isAfterTimeout = flow.SndUna.IsBefore(flow.Recover);
+        if (isAfterTimeout && flow.Rtt.TimeoutCount > 0) return false;
+        if (isAfterTimeout) flow.DuplicateAcks = 0; // once for each three, for this is no recovery of its own
+        flow.MayExceedWindow = true;
+        flow.Sent.MarkFirstLost(flow.Mss);
+        return true;
+    }
+
+    private void EnterRecovery(TcpFlow flow, Instant now)
+    {
+        // Once for all that was under way: neither a copy that is lost again nor the time after a timeout counts anew.
+        if (flow.InRecovery || flow.SndUna.IsBefore(flow.Recover)) return;
+        flow.InRecovery = true;
+        flow.Recover = flow.SndNxt;
+        ReduceCongestionWindow(flow, flow.InFlight);
+        flow.TimedSequence = null;
+        flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
+        flow.MayExceedWindow = true; // RFC 6675 section 5, step 4.3: the first segment goes whatever is under way
+    }
+
+    private static void ReduceCongestionWindow(TcpFlow flow, int flight) =>
+        flow.Cwnd = flow.Ssthresh = Math.Max(flight / 2, 2 * flow.Mss);
+
+    private static void OnProgressInRecovery(TcpFlow flow, int acknowledged)
+    {
+        if (flow.SndUna.IsAtOrAfter(flow.Recover))
+        {
+            flow.InRecovery = false;
+            flow.DuplicateAcks = 0;
+            flow.Cwnd = flow.Ssthresh;
+            return;
+        }
+        if (flow.HasSack && flow.Sent!.Sacked > 0) return;
+        // A partial acknowledgment: what follows it is lost as well (RFC 6582 section 3.2, step 3), and each segment that it
+        // covers had a duplicate of its own.
+        flow.DuplicateAcks = Math.Max(0, flow.DuplicateAcks - Math.Max(0, acknowledged / flow.Mss - 1));
+        if (flow.Sent!.Lost == 0) flow.Sent.MarkFirstLost(flow.Mss);
+        flow.MayExceedWindow = true;
+    }
+
+    /// <summary>Sends again what is lost, as far as the windows have room for it.</summary>
+    private void SendLost(TcpFlow flow, Instant now)
+    {
+        while (flow.Sent is { Lost: > 0 } sent && sent.TryFindLost(out SequenceNumber start, out int length))
+        {
+            int room = flow.Cwnd - Pipe(flow);
+            if (flow.MayExceedWindow) room = Math.Max(room, flow.Mss);
+            // Whole segments, but for the last of what is lost.
+            if (room < Math.Min(length, flow.Mss)) return;
+            if (length > room) length = room - room % flow.Mss;
+            length = (int)Math.Min(length, flow.SndWnd - start.Since(flow.SndUna));
+            if (length <= 0) return; // the guest has taken its window back: the persist timer asks
+            flow.MayExceedWindow = false;
+            SendAgain(flow, start, length, now);
+        }
+    }
+
+    /// <summary>Octets believed under way (RFC 6675 section 2).</summary>
+    private static int Pipe(TcpFlow flow)
+    {
+        int pipe = flow.InFlight;
+        if (flow.Sent is { } sent) pipe -= sent.Sacked + sent.Lost;
+        // Without reports each duplicate stands for a segment that has arrived.
+        if (!flow.HasSack && flow.DuplicateAcks > 0) pipe -= (int)Math.Min(pipe, (long)flow.DuplicateAcks * flow.Mss);
+        return pipe;
+    }
+
+    private void OnReorderTimeout(TcpFlow flow, Instant now)
+    {
+        flow.ReorderAt = Instant.Never;
+        if (flow.Guest == GuestTcpState.Closed || flow.Sent is not { Count: > 0 }) return;
+        if (DetectLoss(flow, now)) EnterRecovery(flow, now);
+        SendLost(flow, now);
+        Enqueue(flow); // what is lost is not under way any more: there may be room for more
+    }
+
+    // --- Tail loss probes (RFC 8985 section 7): of the last segments nobody can tell that they are lost, for nothing follows
+    // them. Before the timer does, a probe makes the guest say what it holds.
+
+    private void SetTailProbe(TcpFlow flow, Instant now)
+    {
+        flow.TailProbeAt = Instant.Never;
+        if (!flow.HasSack || flow.InRecovery || flow.TailProbe is not null || flow.Sent is not { Sacked: 0, Lost: 0 }) return;
+        // A lone segment may wait for its acknowledgment until the guest's timer for that fires: no sooner than ours does.
+        if (flow.InFlight <= flow.Mss || flow.SndUna.IsBefore(flow.Recover)) return;
+        TimeSpan wait = 2 * flow.Rtt.Smoothed;
+        Instant due = now + (wait > _parameters.MinTailProbe ? wait : _parameters.MinTailProbe);
+        if (due < flow.RetransmitAt) flow.TailProbeAt = due;
+    }
+
+    private void OnTailProbeTimeout(TcpFlow flow, Instant now)
+    {
+        flow.TailProbeAt = Instant.Never;
+        if (flow.Guest == GuestTcpState.Closed || flow.SndUna == flow.SndNxt || flow.SndWnd == 0) return;
+        int flight = flow.InFlight;
+        bool isNew = flow.SndNxt.IsBefore(flow.DataEnd) && flow.SndWnd >= (uint)(flow.InFlight + flow.Mss);
+        if (isNew) SendNew(flow, flow.Mss, now);
+        else SendAgain(flow, SequenceNumber.Later(flow.SndUna, flow.SndNxt - flow.Mss), flow.Mss, now);
+        flow.TailProbe = new TailProbe(flow.SndNxt, flight, IsRetransmission: !isNew);
+        flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
+        _counters.TcpTailProbes++;
+    }
+
+    /// <summary>RFC 8985 section 7.4: if the probe was what brought the tail there, there was a loss, and it counts as one.</summary>
+    private static void JudgeTailProbe(TcpFlow flow, in Delivery delivery)
+    {
+        TailProbe probe = flow.TailProbe!.Value;
+        if (flow.SndUna.IsBefore(probe.End)) return;
+        if (probe.IsRetransmission && !delivery.HasDuplicate)
+        {
+            if (flow.SndUna == probe.End && flow.DuplicateAcks == 0) return; // the other copy may still be told of
+            if (flow.SndUna.IsAfter(probe.End)) ReduceCongestionWindow(flow, probe.Flight);
+        }
+        flow.TailProbe = null;
+    }
+}
+
+/// <summary>A tail loss probe that was sent.</summary>
+/// <param name="End">SND.NXT at that time.</param>
+/// <param name="Flight">Octets under way before it.</param>
+/// <param name="IsRetransmission">It carried old octets.</param>
+internal readonly record struct TailProbe(SequenceNumber End, int Flight, bool IsRetransmission);
