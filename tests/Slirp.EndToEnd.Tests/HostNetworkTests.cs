@@ -77,6 +77,25 @@ public class HostNetworkTests
     public Task An_MTU_too_small_for_IPv6_leaves_IPv4() =>
         GuestNetwork.WithAsync(Plan() with { Mtu = 1000, Ipv6 = true }, network => EchoesAsync(network, AddressFamily.InterNetwork));
 
+    /// <summary>Scenario 17: frames for an interface that is down are lost, and nothing else is.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task The_guest_s_interface_goes_down_and_up() =>
+        GuestNetwork.WithAsync(Plan() with { MoreOptions = ["-p", "8080:80"], Api = true }, async network =>
+        {
+            await using EchoFlow flow = await EchoFlow.OpenAsync(network);
+            await flow.BeatAsync();
+            await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
+            await network.GuestRunsAsync($"ip link set {GuestNetwork.TapName} down");
+            using Socket client = network.Host.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync("a connection to the forward");
+            Task early = EchoFlow.BeatAsync(client, 1);
+            await SlirpStatus.AskAsync(network.Api);
+            await network.GuestRunsAsync($"ip link set {GuestNetwork.TapName} up");
+            await early;
+            await flow.BeatAsync();
+            await EchoesAsync(network, AddressFamily.InterNetwork);
+        });
+
     /// <summary>The cable to the world is pulled and put back: a flow over it waits, and new ones are told.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task A_link_that_goes_down_and_up_again_loses_nothing()

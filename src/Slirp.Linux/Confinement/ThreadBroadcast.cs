@@ -20,9 +20,10 @@ public readonly record struct PreparedCall(SyscallId Call, nint A = 0, nint B = 
 /// found by looking again, until a look finds none. A handler in managed code would not do: the signal may arrive while
 /// its thread runs managed code or is half in the collector, where only plain instructions are safe.</para>
 /// <para><b>Invariants.</b> The instructions touch only the registers a handler may and the page that the results are in; that page
-/// and theirs are never writable and executable at once. The handler is removed afterwards.</para>
+/// and theirs are never writable and executable at once. The handler is removed afterwards; its
+    /// page stays, for nobody can tell when the last thread has left it.</para>
 /// <para><b>Limits.</b> x86-64. A thread that has the signal blocked (inherited from whoever started this program) is not
-/// reached: ETIMEDOUT, and the pages stay.</para>
+/// reached: ETIMEDOUT, and the results' page stays too.</para>
 /// <para><b>Sources.</b> signal(7), rt_sigaction(2), tgkill(2); System V ABI for x86-64, A.2.1 (calling the kernel).</para>
 /// </remarks>
 public sealed unsafe class ThreadBroadcast : IDisposable
@@ -57,9 +58,9 @@ public sealed unsafe class ThreadBroadcast : IDisposable
         program.CopyTo(new Span<byte>(code, program.Length));
         SysResult result = Libc.MakeExecutable(code, (nuint)program.Length);
         if (result.IsOk) result = Send(code, restorer, results);
-        if (result.Is(Errno.ETIMEDOUT)) return result; // somebody may still come by: leave the code where it is
-        Libc.Unmap(code, (nuint)program.Length);
-        Libc.Unmap(results, Results.Length);
+        // A thread that has counted itself off is still on its way back through the code, and one that has not may yet
+        // come by: the page stays.
+        if (!result.Is(Errno.ETIMEDOUT)) Libc.Unmap(results, Results.Length);
         return result;
     }
 

@@ -18,7 +18,6 @@ internal sealed class GuestNetwork : IAsyncDisposable
     private SlirpProcess? _slirp;
     private Capture? _capture;
     private SafeFileHandle? _tap;
-    private readonly string _apiPath = Path.Combine(Machine.Scratch, $"api-{Guid.NewGuid():N}.sock");
     private bool _mayEnd;
 
     private GuestNetwork(SlirpPlan plan) => _plan = plan;
@@ -34,7 +33,10 @@ internal sealed class GuestNetwork : IAsyncDisposable
     public ISocketPlace Host => _hostNamespace is { } own ? own : OwnNetwork.Instance;
 
     /// <summary>With <see cref="SlirpPlan.Api"/>: its control socket.</summary>
-    public ControlClient Api => new(_apiPath);
+    public string ApiPath { get; } = Path.Combine(Machine.Scratch, $"api-{Guid.NewGuid():N}.sock");
+
+    /// <inheritdoc cref="ApiPath"/>
+    public ControlClient Api => new(ApiPath);
 
     public ProcessFigures Figures => new(Slirp.Pid);
 
@@ -179,7 +181,7 @@ internal sealed class GuestNetwork : IAsyncDisposable
         List<string> options = ["-m", $"{_plan.Mtu}", "-r", $"{SlirpProcess.ReadyNumber}", "-e", $"{SlirpProcess.ExitNumber}"];
         if (_plan.Configure && _plan.Attachment != Attachment.Descriptor) options.Add("-c");
         if (_plan.Ipv6) options.Add("-6");
-        if (_plan.Api) options.AddRange(["-a", _apiPath]);
+        if (_plan.Api) options.AddRange(["-a", ApiPath]);
         string[] target = _plan.Attachment switch
         {
             Attachment.Pid => [$"{Guest.Pid}", TapName],

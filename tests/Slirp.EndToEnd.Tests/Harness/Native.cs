@@ -59,6 +59,13 @@ internal static class Native
     public static nint recv(int socket, Span<byte> octets, nint length, int flags) =>
         recv(socket, ref MemoryMarshal.GetReference(octets), length, flags);
 
+    /// <param name="limit">Soft and hard.</param>
+    [DllImport("libc", SetLastError = true)]
+    public static extern int setrlimit(int resource, ulong[] limit);
+
+    [DllImport("libc", SetLastError = true)]
+    public static extern int getrlimit(int resource, ulong[] limit);
+
     [DllImport("libc")]
     public static extern uint geteuid();
 
