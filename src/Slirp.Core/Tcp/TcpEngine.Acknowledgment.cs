@@ -13,7 +13,7 @@ public sealed partial class TcpEngine<TWorld>
         if (ack.IsAfter(flow.SndNxt) || ack.Since(flow.SndUna) < -(long)Math.Max(flow.MaxSndWnd, 1u << 16))
         {
             _counters.Drop(DropReason.TcpBadAcknowledgment);
-            RequestAck(flow);
+            Challenge(flow, now);
             return false;
         }
         bool windowChanged = UpdateSendWindow(flow, segment);
