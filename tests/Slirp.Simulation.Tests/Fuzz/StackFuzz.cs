@@ -65,16 +65,12 @@ public sealed class StackFuzz(ITestOutputHelper output)
 internal sealed class FuzzRound
 {
     private const int PoisonRun = 6;
-    private static readonly IpEndpoint ControlGuest = FrameFactory.Endpoint("10.0.2.77", 7777), ControlServer = FrameFactory.Endpoint("203.0.113.7", 7);
-
     private readonly Random _random;
     private readonly Action<string>? _trace;
     private readonly StackHarness _stack;
     private readonly FrameGenerator _guest;
-    private readonly List<byte[]> _echoed = [];
+    private readonly ControlConnection _control;
     private HostPlay _hostPlay = null!;
-    private FakeSocket _control = null!;
-    private SequenceNumber _controlNext = new(1), _controlSeen;
     private int _held;
 
     public FuzzRound(int seed, Action<string>? trace)
@@ -94,6 +90,7 @@ internal sealed class FuzzRound
             (world, sender, plan, timers, counters, pool, now) => new GuestServices<FakeWorld>(world, sender, plan, timers, counters, pool, resolvers, now),
             options);
         _guest = new FrameGenerator(_random);
+        _control = new ControlConnection(_stack, () => Look(-1));
     }
 
     public Counters Counters => _stack.Counters;
@@ -117,8 +114,8 @@ internal sealed class FuzzRound
     public void Run(int frames)
     {
         _held = _stack.Pool.InUse;
-        OpenControl();
-        _hostPlay = new HostPlay(_stack.Host, _random, _control);
+        _control.Open();
+        _hostPlay = new HostPlay(_stack.Host, _random, _control.Socket);
         _hostPlay.Begin();
         for (int i = 0; i < frames; i++)
         {
@@ -132,7 +129,7 @@ internal sealed class FuzzRound
             if (_random.Next(4) > 0) _stack.Turn();
             Look(i);
             if (_random.Next(8) == 0) Pass(i);
-            if (i % 250 == 249) EchoOverControl(i);
+            if (i % 250 == 249) _control.Echo($"frame {i}");
         }
         End();
     }
@@ -143,7 +140,7 @@ internal sealed class FuzzRound
         if (milliseconds == 2_000_000) _stack.Clock.AdvanceMilliseconds(milliseconds); // SIGSTOP, SIGCONT
         else _stack.Advance(TimeSpan.FromMilliseconds(milliseconds));
         Look(i);
-        if (milliseconds > 1000) EchoOverControl(i); // it does not answer probes, and would be given up
+        if (milliseconds > 1000) _control.Echo($"frame {i}"); // it does not answer probes, and would be given up
     }
 
     /// <summary>Judges everything that was sent.</summary>
@@ -171,62 +168,8 @@ internal sealed class FuzzRound
         SentPacket packet = SentPacket.Parse(frame);
         bool isTrain = packet.Virtio.GsoType != VirtioGsoType.None;
         Require(isTrain || packet.IpLength <= _stack.Plan.Mtu, $"frame {i}: {packet}, MTU {_stack.Plan.Mtu}");
-        if (packet.Protocol == IpProtocol.Tcp && packet.Destination == ControlGuest) OnControl(packet);
+        if (packet.Protocol == IpProtocol.Tcp && packet.Destination == ControlConnection.Guest) _control.OnPacket(packet);
         else _guest.Learn(packet);
-    }
-
-    // --- The connection that must not notice
-
-    private void OpenControl()
-    {
-        SendControl(TcpFlags.Syn);
-        _controlNext += 1;
-        _control = _stack.Host.Last;
-        _control.CompleteConnect();
-        _stack.Turn();
-        Look(-1);
-        SendControl(TcpFlags.Ack);
-    }
-
-    private void OnControl(SentPacket packet)
-    {
-        TcpView tcp = packet.Tcp;
-        Require((tcp.Flags & TcpFlags.Rst) == 0, "the control connection was reset");
-        if ((tcp.Flags & TcpFlags.Syn) != 0) _controlSeen = tcp.Sequence + 1;
-        else if (tcp.Sequence != _controlSeen) return; // again, or a probe
-        else if (packet.TcpPayload.Length > 0)
-        {
-            _echoed.Add(packet.TcpPayload.ToArray());
-            _controlSeen += packet.TcpPayload.Length;
-        }
-    }
-
-    private void EchoOverControl(int i)
-    {
-        _stack.Host.LinkResult = LinkResult.Ok;
-        byte[] message = Encoding.ASCII.GetBytes($"ping {i}");
-        long before = _control.SentCount;
-        SendControl(TcpFlags.Ack | TcpFlags.Psh, message);
-        _controlNext += message.Length;
-        Require(_control.SentCount == before + message.Length, $"frame {i}: the control connection's host heard nothing");
-        _echoed.Clear();
-        _control.Deliver(message);
-        for (int tries = 0; tries < 50 && _echoed.Count == 0; tries++)
-        {
-            _stack.Turn();
-            Look(i);
-            if (_echoed.Count == 0) _stack.Advance(TimeSpan.FromMilliseconds(200)); // memory may be short
-        }
-        Require(_echoed.Count == 1 && _echoed[0].AsSpan().SequenceEqual(message), $"frame {i}: the control connection is mute");
-        SendControl(TcpFlags.Ack);
-    }
-
-    private void SendControl(TcpFlags flags, ReadOnlySpan<byte> payload = default)
-    {
-        var fields = new TcpFields(ControlGuest.Port, ControlServer.Port, _controlNext, _controlSeen, flags, 65535);
-        _stack.InjectPacket(FrameFactory.Tcp(ControlGuest.Address, ControlServer.Address, fields, default, payload));
-        _stack.Turn();
-        Look(-1);
     }
 
     private void End()
@@ -234,8 +177,8 @@ internal sealed class FuzzRound
         _hostPlay.End();
         _stack.Turn();
         Look(-1);
-        EchoOverControl(-1);
-        _control.DeliverReset();
+        _control.Echo("the end");
+        _control.Socket.DeliverReset();
         _stack.Turn();
         _stack.Host.Frames.Clear();
         _stack.Advance(TimeSpan.FromMinutes(30));
