@@ -180,10 +180,10 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         {
             Abort(flow, CloseReason.Fault);
         }
-        catch (Exception) when (flow.Guest != GuestTcpState.Closed)
+        catch (Exception)
         {
-            // Not even the reset could be sent.
-            Close(flow, CloseReason.Fault);
+            // Not even the reset could be sent; what Close itself could not give back is lost.
+            if (flow.Guest != GuestTcpState.Closed) Close(flow, CloseReason.Fault);
         }
     }
 
@@ -234,10 +234,10 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         ReleasePromises(flow);
         _flows.Remove(flow);
         _counters.TcpFlowsClosed++;
+        CloseSocket(flow, reset: true);
         flow.ToHost.Clear(_pool);
         flow.ToGuest.Clear(_pool);
         flow.OutOfOrder?.Clear(_pool);
-        CloseSocket(flow, reset: true);
     }
 
     private void CloseSocket(TcpFlow flow, bool reset)
