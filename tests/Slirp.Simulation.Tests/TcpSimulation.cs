@@ -37,7 +37,9 @@ public sealed class TcpSimulation
         _download = FrameFactory.Pattern(plan.Download, plan.Seed + 1);
         _world = new StackHarness(static (_, _, _, _, _, _, _) => new FakeGuestServices(), new StackOptions
         {
-            Plan = FrameFactory.Plan with { Mtu = plan.Mtu }, Offloads = plan.Offloads, MemoryBudget = plan.MemoryBudget,
+            Plan = FrameFactory.Plan with { Mtu = plan.Mtu },
+            Offloads = plan.Offloads,
+            MemoryBudget = plan.MemoryBudget,
         });
         _held = _world.Pool.InUse;
         _world.Host.OnFrame = OnFrame;
