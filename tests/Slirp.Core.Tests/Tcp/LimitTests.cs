@@ -198,6 +198,42 @@ public sealed class LimitTests : TcpConversation
         Assert.Equal(0, World.Counters.Dropped(DropReason.TcpOutsideWindow));
     }
 
+    /// <summary>Hosts that take nothing, and guests that fill all the windows they were told: more than the whole pool.</summary>
+    [Fact]
+    public void A_full_pool_sheds_payload_and_stops_nobody()
+    {
+        Restart(new TcpHarnessOptions { MemoryBudget = 1 << 20 });
+        byte[] octets = Octets(16_000);
+        var blocked = new List<(ScriptedGuest Guest, FakeSocket Socket)>();
+        for (int port = 1; port <= 500; port++)
+        {
+            ScriptedGuest guest = AnotherGuest(port);
+            guest.Connects();
+            World.Host.Last.LimitSend(0);
+            blocked.Add((guest, World.Host.Last));
+        }
+        Guest.Connects();
+        foreach ((ScriptedGuest guest, _) in blocked) guest.Sends(Ack, data: octets);
+        Assert.True(World.Counters.Dropped(DropReason.NoMemory) > 0, "the pool was large enough for all of it");
+        World.Host.Frames.Clear();
+        // Beside them somebody whose host takes what it gets has his frames read and his octets carried.
+        for (int i = 0; i < 20; i++)
+        {
+            Guest.Sends(Ack, data: octets);
+            Guest.Receives(Ack, ack: 1 + (i + 1) * octets.Length);
+        }
+        Assert.Equal(20 * octets.Length, World.Host.Last.SentCount);
+        // What was not acknowledged comes again, once there is room.
+        foreach ((_, FakeSocket socket) in blocked) socket.MakeRoom(long.MaxValue / 2);
+        World.Turn();
+        foreach ((ScriptedGuest guest, FakeSocket socket) in blocked)
+        {
+            guest.Sends(Ack, seq: 1, data: octets);
+            Assert.True(socket.Sent.SequenceEqual(octets), "octets were lost or came twice");
+        }
+        World.Host.Frames.Clear();
+    }
+
     /// <summary>ENOBUFS with nothing under way: no edge will come.</summary>
     [Fact]
     public void A_host_without_memory_is_asked_again_soon()
