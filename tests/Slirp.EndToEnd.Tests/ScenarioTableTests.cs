@@ -19,6 +19,6 @@ public class ScenarioTableTests
             select File.ReadAllText(file));
         var named = new SortedSet<string>(from match in Regex.Matches(table, @"\b[A-Z](?=\w*[a-z])\w*_\w+\b|\b[A-Z]\w+Tests\b") select match.Value);
         Assert.NotEmpty(named);
-        Assert.Empty(named.Where(name => !Regex.IsMatch(code, $@"\b(?:class|Task|void) {name}\b")));
+        Assert.DoesNotContain(named, name => !Regex.IsMatch(code, $@"\b(?:class|Task|void) {name}\b"));
     }
 }

@@ -14,7 +14,7 @@ namespace Slirp.EndToEnd.Tests;
 /// Everything at once for as long as SLIRP_SOAK_SECONDS says (tests/soak sets it): bulk, connections, names, pings, random
 /// frames, control clients that hang. Afterwards all is as it was before, and an echo was never kept waiting.
 /// </summary>
-public class SoakTests(ITestOutputHelper output)
+public sealed class SoakTests(ITestOutputHelper output) : IDisposable
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
     private const int ConnectionsPerSecond = 200, QueriesPerSecond = 100, FramesPerSecond = 1000, HangingClients = 50;
@@ -23,6 +23,8 @@ public class SoakTests(ITestOutputHelper output)
 
     private readonly CancellationTokenSource _over = new();
     private long _connections, _queries, _frames, _reports;
+
+    public void Dispose() => _over.Dispose();
 
     [SoakFact]
     public async Task Everything_at_once_leaves_nothing_and_keeps_nobody_waiting()

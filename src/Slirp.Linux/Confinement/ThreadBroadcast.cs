@@ -21,7 +21,7 @@ public readonly record struct PreparedCall(SyscallId Call, nint A = 0, nint B = 
 /// its thread runs managed code or is half in the collector, where only plain instructions are safe.</para>
 /// <para><b>Invariants.</b> The instructions touch only the registers a handler may and the page that the results are in; that page
 /// and theirs are never writable and executable at once. The handler is removed afterwards; its
-    /// page stays, for nobody can tell when the last thread has left it.</para>
+/// page stays, for nobody can tell when the last thread has left it.</para>
 /// <para><b>Limits.</b> x86-64. A thread that has the signal blocked (inherited from whoever started this program) is not
 /// reached: ETIMEDOUT, and the results' page stays too.</para>
 /// <para><b>Sources.</b> signal(7), rt_sigaction(2), tgkill(2); System V ABI for x86-64, A.2.1 (calling the kernel).</para>
