@@ -31,8 +31,9 @@ internal sealed record ConfinementRequest
 // request could ever make it do is then bounded by the kernel and not by the absence of bugs.
 //
 // The walls, from the outermost:
-// - root      (--enable-sandbox, where CAP_SYS_ADMIN is held) a root directory of /etc, /run and the directories that
-//             resolv.conf leads through, read-only. Without that capability Landlock gives the same by refusing the rest.
+// - root      (--enable-sandbox) a root directory of /etc, /run and the directories that
+//             resolv.conf leads through, read-only; who lacks CAP_SYS_ADMIN has it after UserNamespaceEntry. Where it
+//             cannot be had, Landlock gives the same by refusing the rest.
 // - nnp       no_new_privs: nothing that is executed gains rights, should anything ever be.
 // - caps      no capability but CAP_NET_BIND_SERVICE, for ports below 1024 that are forwarded later.
 // - landlock  files: reading below those directories, removing the control socket, nothing else. TCP ports: none can be
@@ -79,7 +80,7 @@ internal static class Confinement
         }
         return Try("sandbox", log, () =>
         {
-            NarrowRoot.Enter(readable, new Dictionary<string, string> { ["/var/run"] = "/run" }, others);
+            NarrowRoot.Enter(readable, others);
             return "";
         }) is not null;
     }

@@ -109,9 +109,21 @@ public sealed class Dispatcher(TimerWheel timers, Counters counters, Action<stri
     public void OnFault(Exception fault, string where, Instant now)
     {
         counters.Faults++;
-        foreach (IEngine engine in _engines) engine.Abandon();
+        foreach (IEngine engine in _engines) Abandon(engine);
         if (_reports.TryTake(now))
             report(string.Create(CultureInfo.InvariantCulture, $"internal fault {counters.Faults} in {where}; its flow is closed, all others go on: {fault}"));
+    }
+
+    private void Abandon(IEngine engine)
+    {
+        try
+        {
+            engine.Abandon();
+        }
+        catch (Exception)
+        {
+            counters.Faults++; // the flow is out of its tables; what it held may be lost
+        }
     }
 
     private IEngine EngineFor(EventTarget target) =>

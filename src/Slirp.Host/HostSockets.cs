@@ -95,7 +95,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
         PrepareDatagrams(fd, ipv6);
         _ = SocketOptions.Set(fd, UdpOption.UDP_GRO, 1); // kernels before 5.0 deliver one by one
-        // One that is for all destinations stays unbound: host loopback may be one of them.
+        // One that is for all destinations stays unbound: a resolver on host loopback may be one of them.
         SysResult ready = peer is IpEndpoint remote ? ConnectFromOutbound(fd, remote) : Socket.Bind(fd, AnyAddress(ipv6));
         return Register(fd, ready, new DatagramState { IsIpv6 = ipv6, IsConnected = peer is not null, IsUnbound = peer is null }, owner, out socket);
     }
@@ -132,7 +132,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
             TrafficClass = options.TrafficClass == 0 ? null : options.TrafficClass,
             HopLimit = options.HopLimit == 0 ? null : options.HopLimit,
             IsIpv6 = state.IsIpv6,
-            Source = SourceOf(state, destination.Address, options.LocalAddress),
+            Source = SourceOf(state, destination, options.LocalAddress),
             InterfaceIndex = options.InterfaceIndex,
         };
         SysResult sent = state.IsConnected
@@ -202,7 +202,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// <summary>Connects from the outbound address of the destination's family, if one is asked for.</summary>
     private SysResult ConnectFromOutbound(SocketFd fd, IpEndpoint destination)
     {
-        if (!Outbound.TryFind(destination.Address, out IpAddress source)) return Socket.Connect(fd, ToSocketAddress(destination));
+        if (!Outbound.TryFind(destination, out IpAddress source)) return Socket.Connect(fd, ToSocketAddress(destination));
         // The port is chosen by connect, which needs it to be free for this destination only. IPv6 sockets have it too.
         _ = SocketOptions.Set(fd, IpOption.IP_BIND_ADDRESS_NO_PORT, 1);
         SysResult bound = Socket.Bind(fd, ToSocketAddress(new IpEndpoint(source, 0)));
@@ -212,7 +212,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         return connected.Is(Errno.EINVAL) ? SysResult.Failure(Errno.EADDRNOTAVAIL) : connected;
     }
 
-    private SocketAddress? SourceOf(in DatagramState state, IpAddress destination, IpAddress local)
+    private SocketAddress? SourceOf(in DatagramState state, IpEndpoint destination, IpAddress local)
     {
         if (local.IsAny && !(state.IsUnbound && Outbound.TryFind(destination, out local))) return null;
         return ToSocketAddress(new IpEndpoint(local, 0));

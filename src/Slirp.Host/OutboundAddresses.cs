@@ -4,7 +4,8 @@ namespace Slirp.Host;
 
 /// <summary>The addresses of the host that the guest's traffic, and our own DNS queries, leave from.</summary>
 /// <remarks>An address that is asked for and gone stops what would leave from it: nothing ever leaves from another instead.
-/// Host loopback is not outside: what goes there is sent as if no address had been asked for.</remarks>
+/// What goes to host loopback leaves from it too, as slirp4netns does it; but for questions to a resolver on loopback, which
+/// may answer loopback alone (systemd-resolved).</remarks>
 /// <param name="Ipv4">The any-address of either family leaves the choice to the host's routes.</param>
 /// <param name="Ipv6">Likewise.</param>
 public readonly record struct OutboundAddresses(IpAddress Ipv4, IpAddress Ipv6)
@@ -13,9 +14,10 @@ public readonly record struct OutboundAddresses(IpAddress Ipv4, IpAddress Ipv6)
 
     /// <summary>The address to use for a destination, or, to bind before destinations are known, for its family.</summary>
     /// <returns>False if the host is to choose.</returns>
-    public bool TryFind(IpAddress destination, out IpAddress source)
+    public bool TryFind(IpEndpoint destination, out IpAddress source)
     {
-        source = destination.IsIpv4 ? Ipv4 : Ipv6;
-        return !source.IsAny && !destination.IsLoopback;
+        const ushort dns = 53;
+        source = destination.Address.IsIpv4 ? Ipv4 : Ipv6;
+        return !source.IsAny && !(destination.Address.IsLoopback && destination.Port == dns);
     }
 }

@@ -36,18 +36,18 @@ public class HostAddressWatchTests
     }
 
     [Theory]
-    [InlineData("198.51.100.9", "192.0.2.1", "its family's")]
-    [InlineData("2001:db8::9", "2001:db8:5::1", "its family's")]
-    [InlineData("0.0.0.0", "192.0.2.1", "to bind for anywhere")]
-    [InlineData("::", "2001:db8:5::1", "to bind for anywhere")]
-    [InlineData("127.0.0.1", null, "loopback is not outside")]
-    [InlineData("127.0.0.53", null, "loopback is not outside")]
-    [InlineData("::1", null, "loopback is not outside")]
-    public void A_destination_has_the_outbound_address_of_its_family(string destination, string? expected, string why)
+    [InlineData("198.51.100.9", 80, "192.0.2.1", "its family's")]
+    [InlineData("2001:db8::9", 53, "2001:db8:5::1", "its family's")]
+    [InlineData("127.0.0.1", 80, "192.0.2.1", "host loopback is no exception")]
+    [InlineData("::1", 80, "2001:db8:5::1", "host loopback is no exception")]
+    [InlineData("127.0.0.53", 53, null, "a resolver on loopback may answer loopback alone")]
+    [InlineData("::1", 53, null, "a resolver on loopback may answer loopback alone")]
+    public void A_destination_has_the_outbound_address_of_its_family(string destination, int port, string? expected, string why)
     {
         var outbound = new OutboundAddresses(IpAddress.Parse("192.0.2.1"), IpAddress.Parse("2001:db8:5::1"));
-        bool isFound = outbound.TryFind(IpAddress.Parse(destination), out IpAddress source);
+        var endpoint = new IpEndpoint(IpAddress.Parse(destination), (ushort)port);
+        bool isFound = outbound.TryFind(endpoint, out IpAddress source);
         Assert.True((isFound ? source.ToString() : null) == expected, why);
-        Assert.False(OutboundAddresses.Unset.TryFind(IpAddress.Parse(destination), out _));
+        Assert.False(OutboundAddresses.Unset.TryFind(endpoint, out _));
     }
 }

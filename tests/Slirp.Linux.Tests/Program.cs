@@ -16,6 +16,7 @@ try
         ["seccomp"] => ConfinedProgram.Seccomp(),
         ["landlock", var allowed, var denied] => ConfinedProgram.Restricted(allowed, denied),
         ["capabilities"] => ConfinedProgram.Capabilities(),
+        ["anew", var path, var argument] => ConfinedProgram.BeginAnew(path, argument),
         ["fatal"] => ConfinedProgram.Fatal(),
         ["addresses"] => AddressesProgram.Run(),
         ["root", var visible] => ConfinedProgram.NarrowedRoot(visible),

@@ -43,6 +43,7 @@ public sealed class EveryMtu
                 Upload = Math.Clamp(mss * 50, 5_000, 500_000),
                 Download = Math.Clamp(mss * 50, 5_000, 500_000),
                 Link = new LinkProfile { Delay = TimeSpan.FromMicroseconds(50) },
+                Corruption = 0,
                 MemoryBudget = 64 << 20,
             };
             plan = plan with

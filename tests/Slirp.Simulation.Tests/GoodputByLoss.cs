@@ -11,7 +11,7 @@ namespace Slirp.Simulation.Tests;
 /// when it changes. SLIRP_UPDATE_SNAPSHOTS=1 writes the new one.</summary>
 public sealed class GoodputByLoss
 {
-    private const int StreamLength = 16 << 20;
+    private const int StreamLength = 6 << 20;
 
     [Fact]
     public void Is_what_was_reviewed()

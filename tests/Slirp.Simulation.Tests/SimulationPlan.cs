@@ -41,6 +41,9 @@ public sealed record SimulationPlan
     public Ending Ending { get; init; }
     public long MemoryBudget { get; init; } = 64 << 20;
 
+    /// <summary>How likely a packet of the guest arrives changed.</summary>
+    public double Corruption { get; init; }
+
     public static SimulationPlan FromSeed(int seed)
     {
         var random = new Random(seed);
@@ -78,6 +81,7 @@ public sealed record SimulationPlan
             HostClosesLast = !guestLast && random.Next(3) == 0,
             Ending = random.Next(12) switch { 0 => Ending.GuestResets, 1 => Ending.HostResets, _ => Ending.InOrder },
             MemoryBudget = random.Next(4) == 0 ? 1 << 20 : 64 << 20,
+            Corruption = random.Next(4) == 0 ? 0.02 : 0,
         };
     }
 

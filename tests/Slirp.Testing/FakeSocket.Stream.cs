@@ -11,6 +11,8 @@ public sealed partial class FakeSocket
     private bool _connected;
     private bool _endOfFile;
     private bool _sendWasShort;
+    private HostError _streamError;
+    private int _streamErrorCalls;
 
     /// <summary>Octets that <c>send</c> takes before it would block; shrinks as it takes them.</summary>
     public long SendRoom { get; private set; } = long.MaxValue;
@@ -86,8 +88,20 @@ public sealed partial class FakeSocket
 
     internal void BeConnected() => _connected = true;
 
+    /// <summary>The next calls that send or receive fail so, and say nothing afterwards.</summary>
+    public void FailStream(HostError error, int calls) => (_streamError, _streamErrorCalls) = (error, calls);
+
+    public int SendCalls { get; private set; }
+
+    private bool TakeStreamError(out IoResult failed)
+    {
+        failed = IoResult.Failed(_streamError);
+        return _streamErrorCalls > 0 && _streamErrorCalls-- > 0;
+    }
+
     internal IoResult Receive(Span<byte> into)
     {
+        if (TakeStreamError(out IoResult failed)) return failed;
         if (OnReceive is not null) return new IoResult(OnReceive(into));
         if (_received.Count == 0)
         {
@@ -110,6 +124,8 @@ public sealed partial class FakeSocket
 
     internal IoResult Send(ReadOnlySpan<byte> octets)
     {
+        SendCalls++;
+        if (TakeStreamError(out IoResult failed)) return failed;
         if (_error != HostError.None) return IoResult.Failed(TakeError());
         if (IsSendShutDown) return IoResult.Failed(HostError.BrokenPipe);
         if (!_connected) return IoResult.Failed(HostError.WouldBlock);

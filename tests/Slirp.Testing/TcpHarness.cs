@@ -15,6 +15,7 @@ public sealed record TcpHarnessOptions
     public LinkOffloads Offloads { get; init; } = LinkOffloads.All;
     public int Mtu { get; init; } = 1500;
     public bool EnableHostLoopback { get; init; } = true;
+    public bool EnableDns { get; init; } = true;
     public TcpParameters Parameters { get; init; } = TcpParameters.Default;
     public long MemoryBudget { get; init; } = 64 << 20;
 }
@@ -36,7 +37,7 @@ public sealed class TcpHarness : IDisposable
     {
         Options = options ?? new TcpHarnessOptions();
         var world = new FakeWorld(Host);
-        Plan = FrameFactory.Plan with { Mtu = Options.Mtu, EnableHostLoopback = Options.EnableHostLoopback };
+        Plan = FrameFactory.Plan with { Mtu = Options.Mtu, EnableHostLoopback = Options.EnableHostLoopback, EnableDns = Options.EnableDns };
         Map = new HostMap(Plan);
         Pool = new FramePool(Options.MemoryBudget * 4, poison: true);
         Budget = new MemoryBudget(Options.MemoryBudget);

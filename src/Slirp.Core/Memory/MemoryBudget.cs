@@ -1,10 +1,12 @@
 namespace Slirp.Core.Memory;
 
-/// <summary>The ledger of what a worker has promised to hold: every octet of every window it advertised, and every octet
-/// it received from a host socket and must keep until the guest acknowledges it.</summary>
-/// <remarks>Beyond the small minimum that each flow gets, a promise is made only while the ledger has room, so a segment
-/// inside an advertised window is never refused for want of memory. The pool behind it is four times as large, because
-/// payload that is passed on in the slot it came in fills about a quarter of that slot or more.</remarks>
+/// <summary>The ledger of what a worker has promised to hold: the windows of flows that send, as far as they exceed the
+/// least that every flow gets, and every octet received from a host socket and kept until the guest acknowledges it.</summary>
+/// <remarks>A promise is made only while the ledger has room, so a segment inside an advertised window is not refused for
+/// want of memory. Two things are not in the ledger: the least window of each flow, and windows told to guests that have not
+/// sent for a while, which they may use again at any time. Both count on hosts taking most of what comes; should none do,
+/// <see cref="FramePool"/> says what happens. The pool behind the ledger is four times as large, because payload that is
+/// passed on in the slot it came in fills about a quarter of that slot or more.</remarks>
 public sealed class MemoryBudget(long ceiling)
 {
     public long Ceiling => ceiling;

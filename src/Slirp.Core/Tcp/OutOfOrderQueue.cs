@@ -39,6 +39,9 @@ public sealed class OutOfOrderQueue
     /// <summary>Where the first octet held belongs; meaningful unless empty.</summary>
     public SequenceNumber First => _segments[0].Start;
 
+    /// <summary>Behind the last octet held; meaningful unless empty.</summary>
+    public SequenceNumber End => _segments[_count - 1].End;
+
     /// <summary>Octets held.</summary>
     public int Length { get; private set; }
 

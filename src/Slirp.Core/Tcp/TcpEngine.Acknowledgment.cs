@@ -13,7 +13,7 @@ public sealed partial class TcpEngine<TWorld>
         if (ack.IsAfter(flow.SndNxt) || ack.Since(flow.SndUna) < -(long)Math.Max(flow.MaxSndWnd, 1u << 16))
         {
             _counters.Drop(DropReason.TcpBadAcknowledgment);
-            RequestAck(flow);
+            Challenge(flow, now);
             return false;
         }
         bool windowChanged = UpdateSendWindow(flow, segment);
@@ -84,6 +84,8 @@ public sealed partial class TcpEngine<TWorld>
         }
         flow.Sent?.Advance(flow.SndUna, ref delivery);
         flow.RetransmitAt = flow.SndUna == flow.SndNxt ? Instant.Never : now + flow.Rtt.Rto(_parameters);
+        // Where the last loss was: kept near, or half the numbers later it would seem to lie ahead.
+        if (!flow.InRecovery && flow.SndUna.IsAfter(flow.Recover)) flow.Recover = flow.SndUna;
         if (flow.InRecovery) OnProgressInRecovery(flow, payload);
         else GrowCongestionWindow(flow, payload);
         if (finAcknowledged) OnFinAcknowledged(flow, now);

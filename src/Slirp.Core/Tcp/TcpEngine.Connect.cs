@@ -55,7 +55,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.Enter(GuestTcpState.SynHeld);
         _halfOpen.Add(flow);
         AcceptSyn(flow, segment, now);
-        PromiseReceiveWindow(flow);
+        PromiseReceiveWindow(flow, now);
         IoResult opened = OpenSocket(flow);
         if (opened.IsOk) OnHostConnected(flow, now);
         else if (opened.Error == HostError.InProgress) flow.Host = HostTcpState.Connecting;
@@ -78,6 +78,12 @@ public sealed partial class TcpEngine<TWorld>
         }
         if (_plan.IsDns(key.Remote.Address))
         {
+            hostEndpoint = default;
+            if (!_plan.EnableDns)
+            {
+                _counters.Drop(DropReason.BadDestinationAddress); // nobody is there, as slirp4netns's guests find
+                return false;
+            }
             if (_services.TryRedirectTcp(key.Remote, out hostEndpoint)) return true;
             SendResetWithoutFlow(source, key, segment);
             return false;
@@ -280,7 +286,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.Host = HostTcpState.Open;
         flow.HostWritable = true;
         flow.HasTimestamps = flow.HasSack = true; // offered; the answer decides
-        PromiseReceiveWindow(flow);
+        PromiseReceiveWindow(flow, now);
         BeginSequence(flow, now);
         SendSyn(flow, now);
         Rearm(flow);

@@ -8,7 +8,7 @@ public sealed partial class TcpEngine<TWorld>
 {
     private void OnSegmentInConnection(TcpFlow flow, in GuestSegment segment, Instant now)
     {
-        if (IsOldDuplicate(flow, segment)) return;
+        if (IsOldDuplicate(flow, segment, now)) return;
         if (IsRepeatedSyn(flow, segment))
         {
             SendSyn(flow, now);
@@ -17,19 +17,19 @@ public sealed partial class TcpEngine<TWorld>
         }
         if (!IsAcceptable(flow, segment))
         {
-            OnUnacceptable(flow, segment);
+            OnUnacceptable(flow, segment, now);
             return;
         }
         if (segment.Has(TcpFlags.Rst))
         {
-            OnReset(flow, segment);
+            OnReset(flow, segment, now);
             return;
         }
         if (segment.Has(TcpFlags.Syn))
         {
             // RFC 5961 section 4.2: a guest that has really forgotten answers the challenge with RST.
             _counters.Drop(DropReason.BadTcpFlags);
-            Challenge(flow);
+            Challenge(flow, now);
             return;
         }
         if (!segment.Has(TcpFlags.Ack))
@@ -68,12 +68,12 @@ public sealed partial class TcpEngine<TWorld>
     }
 
     /// <summary>PAWS (RFC 7323 section 5.3): an old timestamp is an old segment. Answered, in case the guest lost our ACK.</summary>
-    private bool IsOldDuplicate(TcpFlow flow, in GuestSegment segment)
+    private bool IsOldDuplicate(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         if (!flow.HasTimestamps || !segment.Options.HasTimestamps || segment.Has(TcpFlags.Rst)) return false;
         if ((int)(segment.Options.TimestampValue - flow.TsRecent) >= 0) return false;
         _counters.Drop(DropReason.TcpOldTimestamp);
-        RequestAck(flow);
+        AnswerUnacceptable(flow, segment, now);
         return true;
     }
 
@@ -93,27 +93,38 @@ public sealed partial class TcpEngine<TWorld>
         return segment.Sequence.IsWithin(flow.RcvNxt, window) || (segment.Sequence + (length - 1)).IsWithin(flow.RcvNxt, window);
     }
 
-    private void OnUnacceptable(TcpFlow flow, in GuestSegment segment)
+    private void OnUnacceptable(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         _counters.Drop(DropReason.TcpOutsideWindow);
-        if (segment.Has(TcpFlags.Rst)) return;
-        RequestAck(flow);
+        if (!segment.Has(TcpFlags.Rst)) AnswerUnacceptable(flow, segment, now);
+    }
+
+    /// <summary>Data that came twice is acknowledged each time, for that is how its sender goes on. A bare segment or a SYN is
+    /// answered now and then: two ends that find each other's unacceptable would answer for ever.</summary>
+    private void AnswerUnacceptable(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        if ((segment.PayloadLength > 0 || segment.Has(TcpFlags.Fin)) && !segment.Has(TcpFlags.Syn)) RequestAck(flow);
+        else Challenge(flow, now);
     }
 
     /// <summary>RFC 5961 section 3.2: only the exact next number resets; another one in the window is challenged.</summary>
-    private void OnReset(TcpFlow flow, in GuestSegment segment)
+    private void OnReset(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         if (segment.Sequence != flow.RcvNxt)
         {
             _counters.Drop(DropReason.TcpBadReset);
-            Challenge(flow);
+            Challenge(flow, now);
             return;
         }
         Close(flow, CloseReason.GuestReset);
     }
 
-    private void Challenge(TcpFlow flow)
+    /// <summary>RFC 5961 section 7: a flow's challenges are limited, each flow's by itself, for a limit that all share tells
+    /// whoever probes it about the others (CVE-2016-5696).</summary>
+    private void Challenge(TcpFlow flow, Instant now)
     {
+        if (now < flow.NextChallenge) return;
+        flow.NextChallenge = now + _parameters.ChallengeInterval;
         _counters.TcpChallengeAcks++;
         RequestAck(flow);
     }
@@ -157,7 +168,8 @@ public sealed partial class TcpEngine<TWorld>
     private void OnPayload(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         flow.AckPending = true;
-        if (segment.Has(TcpFlags.Fin)) flow.FinSequence ??= segment.Sequence + segment.PayloadLength;
+        flow.LastPayload = now;
+        if (segment.Has(TcpFlags.Fin)) NoteFin(flow, segment.Sequence + segment.PayloadLength);
         SequenceNumber start = segment.Sequence;
         SequenceNumber end = SequenceNumber.Earlier(start + segment.PayloadLength, flow.RcvAdv);
         if (flow.FinSequence is SequenceNumber fin) end = SequenceNumber.Earlier(end, fin);
@@ -173,6 +185,13 @@ public sealed partial class TcpEngine<TWorld>
         // A guest without SACK counts duplicates (RFC 5681 section 4.2): one for each segment, not one for the batch.
         if (isBehindHole && !flow.HasSack) SendAck(flow, now);
         if (flow.Guest != GuestTcpState.Closed && flow.FinSequence == flow.RcvNxt) OnGuestFin(flow, now);
+    }
+
+    private void NoteFin(TcpFlow flow, SequenceNumber fin)
+    {
+        // It stands before what the guest has sent already: one of both is a lie, and what came first stays.
+        if (flow.OutOfOrder is { IsEmpty: false } held && held.End.IsAfter(fin)) _counters.Drop(DropReason.BadTcpFlags);
+        else flow.FinSequence ??= fin;
     }
 
     private void Accept(TcpFlow flow, SequenceNumber start, Memory.OwnedFrame frame, int offset, int length)
@@ -207,7 +226,7 @@ public sealed partial class TcpEngine<TWorld>
         int taken = flow.ToHost.IsEmpty ? SendToHost(flow, _pool.Octets(frame).Slice(offset, length)) : 0;
         if (taken < 0)
         {
-            Abort(flow, CloseReason.HostReset);
+            OnHostRefusesData(flow);
             return false;
         }
         bool isKept = taken == length || flow.ToHost.TryKeep(_pool, frame, offset + taken, length - taken);
@@ -226,6 +245,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         flow.RcvNxt += 1;
         flow.AckPending = true;
+        flow.OutOfOrder?.Clear(_pool); // nothing can follow
         switch (flow.Guest)
         {
             case GuestTcpState.Established:
@@ -240,115 +260,4 @@ public sealed partial class TcpEngine<TWorld>
         }
         ShutdownHostWhenFlushed(flow);
     }
-
-    /// <returns>Octets the socket took, 0 if it is full, negative if it is broken.</returns>
-    private int SendToHost(TcpFlow flow, ReadOnlySpan<byte> octets)
-    {
-        if (!flow.HostWritable) return (flow.Host & HostTcpState.CanSend) != 0 ? 0 : -1;
-        IoResult sent = _world.Send(flow.Socket, octets);
-        if (sent.IsOk)
-        {
-            if (sent.Count < octets.Length) flow.HostWritable = false;
-            return sent.Count;
-        }
-        if (sent.Error is HostError.WouldBlock or HostError.NoBuffers)
-        {
-            flow.HostWritable = false;
-            return 0;
-        }
-        return -1;
-    }
-
-    /// <summary>Gives the socket what it did not take before.</summary>
-    private void FlushToHost(TcpFlow flow)
-    {
-        bool moved = false;
-        while (flow.HostWritable && !flow.ToHost.IsEmpty)
-        {
-            int taken = SendToHost(flow, flow.ToHost.Peek(_pool, 0));
-            if (taken < 0)
-            {
-                Abort(flow, CloseReason.HostReset);
-                return;
-            }
-            if (taken == 0) break;
-            flow.ToHost.Discard(_pool, taken);
-            moved = true;
-        }
-        if (!flow.HostWritable) flow.ToHost.Compact(_pool);
-        if (moved && IsWindowUpdateDue(flow)) flow.AckPending = true;
-        ShutdownHostWhenFlushed(flow);
-        if (moved && flow is { Guest: GuestTcpState.LastAck, FinAcknowledged: true, ToHost.IsEmpty: true }) Close(flow, CloseReason.Finished);
-    }
-
-    private void ShutdownHostWhenFlushed(TcpFlow flow)
-    {
-        if (!flow.GuestFinReceived || !flow.ToHost.IsEmpty || (flow.Host & HostTcpState.CanSend) == 0) return;
-        _world.ShutdownSend(flow.Socket);
-        flow.Host &= ~HostTcpState.CanSend;
-        CloseSocketWhenDone(flow);
-    }
-
-    /// <summary>Both halves of the socket are used up: its descriptor goes now, not when the guest has acknowledged all.</summary>
-    private void CloseSocketWhenDone(TcpFlow flow)
-    {
-        if (flow.Host == HostTcpState.Closed) CloseSocket(flow, reset: false);
-    }
-
-    /// <returns>True if the flow is gone.</returns>
-    private bool OnHostError(TcpFlow flow)
-    {
-        // With data still to be read in front of the error the read path meets it in its turn; a flow that does not read
-        // any more, or whose guest has closed its window, would wait for ever.
-        if ((flow.Host & HostTcpState.CanReceive) != 0) return false;
-        Abort(flow, CloseReason.HostReset);
-        return true;
-    }
-
-    // --- The window we offer
-
-    private void PromiseReceiveWindow(TcpFlow flow)
-    {
-        int capacity = (int)_budget.FairShare(Math.Min(_parameters.MaxReceiveWindow, 256 << 10), _parameters.MinReceiveWindow);
-        _budget.Adjust(0, capacity);
-        flow.RcvCapacity = capacity;
-    }
-
-    /// <summary>A flow that has filled its window once and found the host taking it gets a larger one.</summary>
-    private void GrowReceiveWindow(TcpFlow flow)
-    {
-        if (flow.RcvSinceResize < flow.RcvCapacity || flow.RcvCapacity >= _parameters.MaxReceiveWindow) return;
-        flow.RcvSinceResize = 0;
-        if (flow.ToHost.Length > flow.RcvCapacity / 2) return; // the host is the slow one: more window is more delay
-        int wanted = Math.Min(_parameters.MaxReceiveWindow, flow.RcvCapacity * 2);
-        int capacity = (int)_budget.FairShare(wanted, flow.RcvCapacity);
-        _budget.Adjust(flow.RcvCapacity, capacity);
-        flow.RcvCapacity = capacity;
-    }
-
-    private void ReleasePromises(TcpFlow flow)
-    {
-        _budget.Adjust(flow.RcvCapacity + flow.ToGuest.Length, 0);
-        flow.RcvCapacity = 0;
-    }
-
-    /// <summary>The right edge as it could be told now: never left of what was told, and moved only by a segment or half of
-    /// all at a time (silly window avoidance, RFC 9293 section 3.8.6.2.2).</summary>
-    private SequenceNumber NextRcvAdv(TcpFlow flow)
-    {
-        int unit = 1 << flow.RcvWndShift;
-        int room = Math.Clamp(flow.RcvCapacity - flow.ToHost.Length, 0, ushort.MaxValue << flow.RcvWndShift) & ~(unit - 1);
-        SequenceNumber edge = flow.RcvNxt + room;
-        return edge.Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), OurMss(flow.IsIpv4)) ? edge : flow.RcvAdv;
-    }
-
-    /// <summary>An edge that can move by two segments or half of all is worth an acknowledgment of its own.</summary>
-    private bool IsWindowUpdateDue(TcpFlow flow)
-    {
-        if (!flow.CanReceiveFromGuest) return false;
-        return NextRcvAdv(flow).Since(flow.RcvAdv) >= Math.Min(HalfWindow(flow), 2 * OurMss(flow.IsIpv4));
-    }
-
-    /// <summary>Half of the largest window this flow can be told: the field may hold less than the capacity.</summary>
-    private static int HalfWindow(TcpFlow flow) => Math.Min(flow.RcvCapacity, ushort.MaxValue << flow.RcvWndShift) / 2;
 }

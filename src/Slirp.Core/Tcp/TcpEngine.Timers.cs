@@ -41,7 +41,7 @@ public sealed partial class TcpEngine<TWorld>
     private void Rearm(TcpFlow flow)
     {
         Instant due = Instant.Earlier(Instant.Earlier(flow.RetransmitAt, flow.PersistAt), Instant.Earlier(flow.LifeAt, KeepAliveAt(flow)));
-        due = Instant.Earlier(due, Instant.Earlier(flow.ReorderAt, flow.TailProbeAt));
+        due = Instant.Earlier(due, Instant.Earlier(flow.ReorderAt, Instant.Earlier(flow.TailProbeAt, flow.HostRetryAt)));
         if (due == Instant.Never || flow.Timer.IsSet && flow.TimerDue <= due) return;
         _timers.Schedule(ref flow.Timer, flow.Target, due);
         flow.TimerDue = due;
@@ -52,6 +52,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.Timer = default;
         flow.TimerDue = Instant.Never;
         if (flow.LifeAt <= now) OnLifeEnd(flow, now);
+        if (flow.HostRetryAt <= now) RetryHost(flow);
         if (flow.ReorderAt <= now) OnReorderTimeout(flow, now);
         if (flow.TailProbeAt <= now) OnTailProbeTimeout(flow, now);
         if (flow.RetransmitAt <= now) OnRetransmitTimeout(flow, now);
@@ -138,6 +139,28 @@ public sealed partial class TcpEngine<TWorld>
         flow.PersistCount++;
         flow.PersistAt = now + PersistInterval(flow);
         Probe(flow, now, _parameters.MaxRetransmissions);
+    }
+
+    /// <summary>A host socket that takes or gives nothing for want of memory may never say that it would again, for nothing
+    /// of ours is under way that could be acknowledged; and one that merely blocks might not, on a kernel with other ideas of
+    /// edges. It is asked again: soon in the first case, ever more rarely in the other.</summary>
+    private void SetHostRetry(TcpFlow flow, Instant now)
+    {
+        bool isBlocked = flow.IsHostShort || !flow.ToHost.IsEmpty && !flow.HostWritable;
+        if (!isBlocked) flow.HostRetryAt = Instant.Never;
+        else if (flow.HostRetryAt == Instant.Never)
+            flow.HostRetryAt = now + (flow.IsHostShort ? _parameters.MinRto : TimeSpan.FromSeconds(1L << Math.Min(flow.HostRetries, 6)));
+    }
+
+    private void RetryHost(TcpFlow flow)
+    {
+        flow.HostRetryAt = Instant.Never;
+        if (flow.Guest == GuestTcpState.Closed || !flow.Socket.IsOpen) return;
+        if (flow.IsHostShort) flow.HostReadable = (flow.Host & HostTcpState.CanReceive) != 0;
+        flow.HostWritable = (flow.Host & HostTcpState.CanSend) != 0;
+        flow.IsHostShort = false;
+        flow.HostRetries++;
+        Enqueue(flow);
     }
 
     private void Probe(TcpFlow flow, Instant now) => Probe(flow, now, _parameters.KeepAliveProbes);

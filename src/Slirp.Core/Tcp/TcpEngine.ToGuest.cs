@@ -73,6 +73,7 @@ public sealed partial class TcpEngine<TWorld>
             OnHostEnd(flow, now);
             return 0;
         }
+        flow.HostRetries = 0;
         _budget.Adjust(0, received.Count);
         bool isPacked = received.Count < PayloadQueue.PackBelow && flow.ToGuest.TryPack(_pool, _pool.Octets(spare)[..received.Count]);
         if (!isPacked)
@@ -94,6 +95,7 @@ public sealed partial class TcpEngine<TWorld>
     private int OnReceiveFailed(TcpFlow flow, HostError error)
     {
         flow.HostReadable = false;
+        flow.IsHostShort |= error == HostError.NoBuffers;
         if (error is HostError.WouldBlock or HostError.NoBuffers) return 0;
         Abort(flow, error == HostError.TimedOut ? CloseReason.HostTimedOut : CloseReason.HostReset);
         return -1;
@@ -101,6 +103,11 @@ public sealed partial class TcpEngine<TWorld>
 
     private void OnHostEnd(TcpFlow flow, Instant now)
     {
+        if (flow.IsHostBroken)
+        {
+            Abort(flow, CloseReason.HostReset);
+            return;
+        }
         flow.HostReadable = false;
         flow.Host &= ~HostTcpState.CanReceive;
         CloseSocketWhenDone(flow);
@@ -231,7 +238,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         if (flow.CanReceiveFromGuest)
         {
-            GrowReceiveWindow(flow);
+            GrowReceiveWindow(flow, now);
             flow.RcvAdv = NextRcvAdv(flow);
         }
         int window = Math.Max(0, flow.RcvAdv.Since(flow.RcvNxt)) >> flow.RcvWndShift;

@@ -63,6 +63,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
     private WorkList _work = new();
     private WorkList _turn = new(); // what the turn has still to do
     private TcpFlow? _current; // in the middle of whose business we are
+    private int _reclaimHand;
     private TWorld _world;
     private OwnedFrame? _spare; // where the next recv goes
 
@@ -138,7 +139,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         }
         // An error or hang-up shows itself to the next read or write; both are tried.
         if ((events & (HostEvents.Readable | HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostReadable = true;
-        if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostWritable = true;
+        if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) != 0 && !flow.IsHostBroken) flow.HostWritable = true;
         if ((events & (HostEvents.ReadClosed | HostEvents.Error | HostEvents.HangUp)) != 0) flow.HostEndSignalled = true;
         if ((events & HostEvents.Urgent) != 0) flow.HostMarksUrgent = true;
         if ((events & HostEvents.Error) != 0 && OnHostError(flow)) return;
@@ -179,10 +180,10 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         {
             Abort(flow, CloseReason.Fault);
         }
-        catch (Exception) when (flow.Guest != GuestTcpState.Closed)
+        catch (Exception)
         {
-            // Not even the reset could be sent.
-            Close(flow, CloseReason.Fault);
+            // Not even the reset could be sent; what Close itself could not give back is lost.
+            if (flow.Guest != GuestTcpState.Closed) Close(flow, CloseReason.Fault);
         }
     }
 
@@ -192,6 +193,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         PumpToGuest(flow, now);
         if (flow.Guest == GuestTcpState.Closed) return;
         if (flow.AckPending) SendAck(flow, now);
+        SetHostRetry(flow, now);
         Rearm(flow);
     }
 
@@ -233,10 +235,10 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         _flows.Remove(flow);
         _counters.TcpFlowsClosed++;
         if (reason == CloseReason.EvictedHalfOpen) _counters.TcpHalfOpenEvicted++;
+        CloseSocket(flow, reset: true);
         flow.ToHost.Clear(_pool);
         flow.ToGuest.Clear(_pool);
         flow.OutOfOrder?.Clear(_pool);
-        CloseSocket(flow, reset: true);
     }
 
     private void CloseSocket(TcpFlow flow, bool reset)

@@ -81,10 +81,10 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     // --- Timers: deadlines here, one entry in the wheel for the earliest
     internal Instant RetransmitAt = Instant.Never, PersistAt = Instant.Never, LifeAt = Instant.Never;
-    internal Instant ReorderAt = Instant.Never, TailProbeAt = Instant.Never;
+    internal Instant ReorderAt = Instant.Never, TailProbeAt = Instant.Never, HostRetryAt = Instant.Never;
     internal Instant TimerDue = Instant.Never;
     internal TimerHandle Timer;
-    internal Instant LastHeard, LastProbe;
+    internal Instant LastHeard, LastProbe, LastPayload, NextChallenge;
     internal int UnansweredProbes, PersistCount;
 
     // Place in the list of flows of its kind that may be evicted, by age
@@ -99,6 +99,13 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     /// <summary>An urgent mark was seen: reads stop at such marks, so that only "would block" is the end of reading.</summary>
     internal bool HostMarksUrgent;
     internal bool AckPending, IsQueued;
+
+    /// <summary>The socket has had no memory for us: it is asked again by a timer.</summary>
+    internal bool IsHostShort;
+
+    /// <summary>The socket takes nothing any more: what it still gives goes to the guest, and a reset behind it.</summary>
+    internal bool IsHostBroken;
+    internal int HostRetries;
 
     /// <summary>A connection from outside through a forward: the guest is asked first.</summary>
     internal bool IsInbound;

@@ -20,6 +20,12 @@ public sealed record TcpParameters
     /// <summary>The window every flow gets, and what may be under way to its guest, however scarce memory is.</summary>
     public int MinReceiveWindow { get; init; } = 16 << 10;
 
+    /// <summary>A guest that has sent nothing for so long lends its window's memory to others, should they need it.</summary>
+    public TimeSpan WindowIdle { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often a flow answers what must be an error or an attack: as Linux (tcp_invalid_ratelimit).</summary>
+    public TimeSpan ChallengeInterval { get; init; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Octets sent to the guest and not yet acknowledged, at most.</summary>
     public int MaxInFlight { get; init; } = 4 << 20;
 

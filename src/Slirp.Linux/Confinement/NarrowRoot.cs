@@ -24,9 +24,8 @@ public static unsafe class NarrowRoot
     public static bool IsPermitted => Privileges.Has(Capability.CAP_SYS_ADMIN) && ThreadBroadcast.IsSupported;
 
     /// <param name="visible">Absolute paths of directories; those that do not exist are left out.</param>
-    /// <param name="links">Symbolic links to make, path to target.</param>
     /// <exception cref="LinuxException">A step was refused; the process sees what it saw before.</exception>
-    public static void Enter(IEnumerable<string> visible, IReadOnlyDictionary<string, string> links, ThreadBroadcast others)
+    public static void Enter(IEnumerable<string> visible, ThreadBroadcast others)
     {
         _ = Libc.Call(Syscalls.unshare, CLONE_NEWNS).OrThrow("unshare(CLONE_NEWNS)", "this process");
         Mount("none", "/", null, MS_REC | MS_SLAVE, null, "mount(MS_SLAVE)");
@@ -43,11 +42,6 @@ public static unsafe class NarrowRoot
                 Mount($"/proc/self/fd/{source.Value}", target, null, MS_BIND | MS_REC, null, "mount(MS_BIND)");
                 SetReadOnly(target, AT_RECURSIVE);
             }
-        }
-        foreach ((string path, string target) in links)
-        {
-            _ = Directory.CreateDirectory(site + Path.GetDirectoryName(path));
-            _ = File.CreateSymbolicLink(site + path, target);
         }
         SetReadOnly(site, 0);
         Pivot(site);

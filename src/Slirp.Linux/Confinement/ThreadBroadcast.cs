@@ -132,45 +132,21 @@ public sealed unsafe class ThreadBroadcast : IDisposable
 
     private static byte[] Translate(IReadOnlyList<PreparedCall> calls, int* results, out int restorer)
     {
-        var code = new List<byte>();
+        var code = new MachineCode();
         foreach (PreparedCall call in calls)
         {
-            Load(code, [0x48, 0xbf], call.A); // mov rdi, A
-            Load(code, [0x48, 0xbe], call.B); // mov rsi, B
-            Load(code, [0x48, 0xba], call.C); // mov rdx, C
-            code.AddRange([0x4d, 0x31, 0xd2]); // xor r10, r10
-            code.AddRange([0x4d, 0x31, 0xc0]); // xor r8, r8
-            Number(code, call.Call);
-            code.AddRange([0x0f, 0x05]); // syscall; it spoils rcx and r11, which a handler may
+            code.Call(call.Call, call.A, call.B, call.C);
             if (call.MayFail) continue;
-            Load(code, [0x48, 0xb9], (nint)(results + Results.Refusal)); // mov rcx, &refusal
-            code.AddRange([0x85, 0xc0]); // test eax, eax
-            code.AddRange([0x79, 0x02]); // jns over the next
-            code.AddRange([0x89, 0x01]); // mov [rcx], eax
+            code.Load(Register.Rcx, (nint)(results + Results.Refusal));
+            code.Add(0x85, 0xc0); // test eax, eax
+            code.Add(0x79, 0x02); // jns over the next
+            code.Add(0x89, 0x01); // mov [rcx], eax
         }
-        Load(code, [0x48, 0xb9], (nint)(results + Results.Done)); // mov rcx, &done
-        code.AddRange([0xf0, 0xff, 0x01]); // lock inc dword [rcx]
+        code.Load(Register.Rcx, (nint)(results + Results.Done));
+        code.Add(0xf0, 0xff, 0x01); // lock inc dword [rcx]
         code.Add(0xc3); // ret, into the restorer
-        restorer = code.Count;
-        Number(code, Syscalls.rt_sigreturn);
-        code.AddRange([0x0f, 0x05]); // syscall
-        return [.. code];
-    }
-
-    /// <summary>mov eax, the call's number.</summary>
-    private static void Number(List<byte> code, SyscallId call)
-    {
-        Span<byte> number = stackalloc byte[sizeof(int)];
-        BinaryPrimitives.WriteInt32LittleEndian(number, call.Number);
-        code.Add(0xb8);
-        code.AddRange(number);
-    }
-
-    private static void Load(List<byte> code, ReadOnlySpan<byte> move, nint value)
-    {
-        Span<byte> operand = stackalloc byte[sizeof(long)];
-        BinaryPrimitives.WriteInt64LittleEndian(operand, value);
-        code.AddRange(move);
-        code.AddRange(operand);
+        restorer = code.Length;
+        code.Call(Syscalls.rt_sigreturn);
+        return code.ToArray();
     }
 }

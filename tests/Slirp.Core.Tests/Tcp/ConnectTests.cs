@@ -277,6 +277,17 @@ public sealed class ConnectTests : TcpConversation
         Assert.Equal([FrameFactory.Endpoint("198.51.100.53", 53)], World.Services.FailedRedirects);
     }
 
+    /// <summary>As slirp4netns's guests find it with --disable-dns: their connect times out.</summary>
+    [Fact]
+    public void The_DNS_address_is_silent_when_DNS_is_switched_off()
+    {
+        Restart(new TcpHarnessOptions { EnableDns = false });
+        Guest = new ScriptedGuest(World, GuestEnd, FrameFactory.Endpoint("10.0.2.3", 53));
+        Guest.Sends(Syn);
+        Guest.ReceivesNothing();
+        FlowIsGone();
+    }
+
     [Theory]
     [InlineData("10.0.2.55", 80)] // on the guest's own subnet, but nobody there
     [InlineData("127.0.0.1", 80)]

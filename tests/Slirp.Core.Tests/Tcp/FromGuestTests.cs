@@ -124,6 +124,7 @@ public sealed class FromGuestTests : TcpConversation
             Host.Socket.MakeRoom(100);
             World.Turn();
             Guest.ReceivesNothing();
+            World.AdvanceMilliseconds(500); // probes come no faster
             Guest.Sends(Ack, seq: Guest.Next - 1);
             Guest.Receives(Ack, ack: Guest.Next, window: 0);
         }

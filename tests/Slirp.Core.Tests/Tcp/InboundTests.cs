@@ -49,6 +49,33 @@ public sealed class InboundTests : TcpConversation
         Host.Hears("200"u8);
     }
 
+    /// <summary>HARDENING O5: connections that the guest does not answer give way to later ones, open ones never do.</summary>
+    [Fact]
+    public void Unanswered_connections_are_capped_and_the_oldest_gives_way()
+    {
+        Restart(new TcpHarnessOptions { Parameters = TcpParameters.Default with { MaxHalfOpen = 5 } });
+        Guest = new ScriptedGuest(World, Listener, Client);
+        Comes();
+        Guest.Receives(Syn);
+        Answers();
+        Guest.Receives(Ack);
+        for (int i = 0; i < 8; i++)
+        {
+            IpEndpoint another = Client with { Port = (ushort)(1000 + i) };
+            World.Engine.OpenInbound(World.Host.Accept(another).Handle, new FlowKey(Listener, another), FrameFactory.GuestMac, World.Now);
+        }
+        World.Turn();
+        World.Host.Frames.Clear();
+        Assert.Equal(6, World.Engine.Flows.Count);
+        for (int i = 1; i <= 8; i++)
+        {
+            Assert.Equal(i > 3, World.Host.Sockets[i].IsOpen);
+            Assert.Equal(i <= 3, World.Host.Sockets[i].WasReset);
+        }
+        Host.Says("still"u8);
+        Guest.Receives("still"u8);
+    }
+
     [Fact]
     public void What_the_client_said_before_waits_for_the_guest()
     {

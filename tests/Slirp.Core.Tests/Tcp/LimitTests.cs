@@ -150,6 +150,136 @@ public sealed class LimitTests : TcpConversation
         Assert.InRange(last, 8 << 10, 16 << 10);
     }
 
+    /// <summary>Windows that grew and are not used lend their memory; what the guests were told stays true.</summary>
+    [Fact]
+    public void Idle_flows_do_not_keep_newcomers_small()
+    {
+        Restart(new TcpHarnessOptions { MemoryBudget = 32 << 20 });
+        var idle = new List<(ScriptedGuest Guest, FakeSocket Socket, int Edge)>();
+        for (int port = 1; port <= 300; port++)
+        {
+            Guest = AnotherGuest(port);
+            Guest.Connects();
+            int edge = 16_000;
+            for (int i = 0; i < (port > 100 ? 1 : 40); i++)
+            {
+                Guest.Sends(Ack, data: Octets(Math.Min(60_000, edge - Guest.Next)));
+                Guest.TakesOwn();
+                edge = Guest.Next + SentPacket.Parse(World.Host.Frames[^1]).Tcp.Window * 128;
+                World.Host.Frames.Clear();
+            }
+            idle.Add((Guest, World.Host.Last, edge));
+        }
+        World.AdvanceSeconds(11);
+        World.Host.Frames.Clear();
+        for (int port = 1001; port <= 1010; port++)
+        {
+            Guest = AnotherGuest(port);
+            Guest.Connects();
+            Guest.Sends(Ack, data: "x"u8);
+            int window = Guest.Receives(Ack).Tcp.Window * 128;
+            Assert.True(window >= 200_000, $"newcomer {port} got a window of {window}");
+        }
+        foreach ((ScriptedGuest guest, FakeSocket socket, int edge) in idle.Take(40))
+        {
+            socket.LimitSend(0);
+            long before = socket.SentCount;
+            byte[] octets = Octets(edge - guest.Next);
+            for (int at = 0; at < octets.Length; at += 60_000)
+                guest.Sends(Ack, data: octets.AsSpan(at, Math.Min(60_000, octets.Length - at)));
+            guest.TakesOwn();
+            World.Host.Frames.Clear();
+            socket.MakeRoom(octets.Length);
+            World.Turn();
+            Assert.True(before + octets.Length == socket.SentCount, $"{socket.SentCount - before} of {octets.Length}, {World.Pool.InUse} slots, {World.Counters.Dropped(DropReason.NoMemory)} drops");
+            World.Host.Frames.Clear();
+        }
+        Assert.Equal(0, World.Counters.Dropped(DropReason.NoMemory));
+        Assert.Equal(0, World.Counters.Dropped(DropReason.TcpOutsideWindow));
+    }
+
+    /// <summary>Hosts that take nothing, and guests that fill all the windows they were told: more than the whole pool.</summary>
+    [Fact]
+    public void A_full_pool_sheds_payload_and_stops_nobody()
+    {
+        Restart(new TcpHarnessOptions { MemoryBudget = 1 << 20 });
+        byte[] octets = Octets(16_000);
+        var blocked = new List<(ScriptedGuest Guest, FakeSocket Socket)>();
+        for (int port = 1; port <= 500; port++)
+        {
+            ScriptedGuest guest = AnotherGuest(port);
+            guest.Connects();
+            World.Host.Last.LimitSend(0);
+            blocked.Add((guest, World.Host.Last));
+        }
+        Guest.Connects();
+        foreach ((ScriptedGuest guest, _) in blocked) guest.Sends(Ack, data: octets);
+        Assert.True(World.Counters.Dropped(DropReason.NoMemory) > 0, "the pool was large enough for all of it");
+        World.Host.Frames.Clear();
+        // Beside them somebody whose host takes what it gets has his frames read and his octets carried.
+        for (int i = 0; i < 20; i++)
+        {
+            Guest.Sends(Ack, data: octets);
+            Guest.Receives(Ack, ack: 1 + (i + 1) * octets.Length);
+        }
+        Assert.Equal(20 * octets.Length, World.Host.Last.SentCount);
+        // What was not acknowledged comes again, once there is room.
+        foreach ((_, FakeSocket socket) in blocked) socket.MakeRoom(long.MaxValue / 2);
+        World.Turn();
+        foreach ((ScriptedGuest guest, FakeSocket socket) in blocked)
+        {
+            guest.Sends(Ack, seq: 1, data: octets);
+            Assert.True(socket.Sent.SequenceEqual(octets), "octets were lost or came twice");
+        }
+        World.Host.Frames.Clear();
+    }
+
+    /// <summary>ENOBUFS with nothing under way: no edge will come.</summary>
+    [Fact]
+    public void A_host_without_memory_is_asked_again_soon()
+    {
+        Guest.Connects();
+        Host.Socket.FailStream(Slirp.Core.World.HostError.NoBuffers, 3);
+        Guest.Sends(Ack, data: "patience"u8);
+        Host.HearsNothing();
+        World.AdvanceSeconds(1);
+        Host.Hears("patience"u8);
+        Host.Socket.FailStream(Slirp.Core.World.HostError.NoBuffers, 2);
+        Host.Says("likewise"u8);
+        World.AdvanceSeconds(1);
+        Assert.Equal("likewise"u8.ToArray(), Guest.TakesAll());
+    }
+
+    [Fact]
+    public void A_host_that_forgets_to_say_that_it_has_room_is_asked_now_and_then()
+    {
+        Guest.Connects();
+        Host.Socket.LimitSend(3);
+        Guest.Sends(Ack, data: "patience"u8);
+        Host.Socket.LimitSend(100); // and no edge
+        World.AdvanceSeconds(2);
+        Host.Hears("patience"u8);
+        int calls = Host.Socket.SendCalls;
+        Host.Socket.LimitSend(0);
+        Guest.Sends(Ack, data: "more"u8);
+        World.AdvanceSeconds(600);
+        Assert.InRange(Host.Socket.SendCalls - calls, 2, 20); // a blocked flow costs nothing
+    }
+
+    [Fact]
+    public void A_FIN_before_octets_that_were_sent_is_a_lie()
+    {
+        Guest.Connects();
+        Guest.Sends(Ack, seq: 101, data: Octets(100));
+        Guest.Sends(FinAck, seq: 51);
+        Guest.Sends(Ack, seq: 1, data: Octets(100));
+        Guest.Next = 201;
+        Guest.Sends(FinAck);
+        FlowIs(GuestTcpState.CloseWait);
+        Assert.Equal(200, World.Host.Last.SentCount);
+        World.Host.Frames.Clear();
+    }
+
     [Fact]
     public void Closing_all_resets_both_sides_of_everything()
     {

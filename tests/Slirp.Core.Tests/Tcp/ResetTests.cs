@@ -73,6 +73,7 @@ public sealed class ResetTests : TcpConversation
         Guest.Connects();
         Guest.Sends(Syn, seq: seq);
         Guest.Receives(Ack, seq: 1, ack: 1);
+        World.AdvanceMilliseconds(500);
         Guest.Sends(SynAck, seq: seq);
         Guest.Receives(Ack, seq: 1, ack: 1);
         FlowIs(GuestTcpState.Established);
@@ -80,6 +81,75 @@ public sealed class ResetTests : TcpConversation
         Guest.Sends(Ack, data: "on"u8);
         Host.Hears("on"u8);
         Guest.TakesAll();
+    }
+
+    /// <summary>RFC 5961 section 7: an attacker, or two ends that have lost each other, get an answer now and then; and what
+    /// one flow is asked does not show in another's answers.</summary>
+    [Fact]
+    public void Challenges_are_limited_flow_by_flow()
+    {
+        Guest.Connects();
+        ScriptedGuest other = AnotherGuest(2);
+        other.Connects();
+        for (int i = 0; i < 1000; i++)
+        {
+            Guest.Sends(Rst, seq: 100 + i);
+            Guest.Sends(Syn, seq: 5000 + i);
+            Guest.Sends(Ack, seq: 1, ack: 100_000);
+            Guest.Sends(Ack, seq: 10_000_000 + i);
+        }
+        Guest.Receives(Ack, seq: 1, ack: 1);
+        Guest.ReceivesNothing();
+        Guest.Next = 1;
+        other.Sends(Rst, seq: 100);
+        other.Receives(Ack, seq: 1, ack: 1);
+        Assert.Equal(2, World.Counters.TcpChallengeAcks);
+        World.AdvanceMilliseconds(501);
+        Guest.Sends(Rst, seq: 100);
+        Guest.Receives(Ack, seq: 1, ack: 1);
+    }
+
+    [Fact]
+    public void Data_that_came_twice_is_acknowledged_each_time()
+    {
+        Guest.Connects();
+        Guest.Sends(Ack, data: "x"u8);
+        Guest.Receives(Ack, ack: 2);
+        for (int i = 0; i < 100; i++)
+        {
+            Guest.Sends(Ack, seq: 1, data: "x"u8);
+            Guest.Receives(Ack, ack: 2);
+        }
+    }
+
+    /// <summary>A server that answers and closes on what it did not read: its answer comes before its reset.</summary>
+    [Fact]
+    public void What_the_host_said_before_its_reset_is_not_lost_when_a_send_meets_the_reset_first()
+    {
+        Guest.Connects();
+        Host.Socket.Deliver("413 too large"u8);
+        Host.Socket.DeliverReset();
+        Guest.Queues(Ack, data: Octets(1000)); // before the loop has seen the events
+        World.Turn();
+        Guest.Receives("413 too large"u8);
+        Guest.Receives(RstAck, seq: 14, ack: 1);
+        FlowIsGone();
+        Host.IsReset();
+    }
+
+    [Fact]
+    public void That_answer_waits_for_the_guests_window_and_the_reset_with_it()
+    {
+        Guest.Connects();
+        Host.Socket.Deliver(Octets(3000));
+        Host.Socket.DeliverReset();
+        Guest.Sends(Ack, data: Octets(1000), window: 0);
+        Guest.Sends(Ack, seq: 1, data: Octets(1000), window: 0); // not acknowledged, and so sent again
+        Assert.True(World.Host.TakePackets().TrueForAll(p => p.TcpPayload.IsEmpty && p.Tcp.Acknowledgment == Guest.Iss + 1));
+        Guest.Sends(Ack, seq: 1, window: 65535);
+        Assert.Equal(Octets(3000), Guest.TakesAll());
+        FlowIsGone();
+        Host.IsReset();
     }
 
     [Theory]

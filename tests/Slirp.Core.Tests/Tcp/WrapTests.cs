@@ -49,10 +49,13 @@ public sealed class WrapTests : TcpConversation
         Guest.Receives(FinAck, seq: 300_001);
     }
 
-    [Fact]
-    public void More_than_four_gibioctets_pass_in_both_directions()
+    /// <summary>All the way round, and to where the beginning seems to lie ahead.</summary>
+    [Theory]
+    [InlineData((1L << 32) + 10_000_000)]
+    [InlineData(3L << 30)]
+    public void Gibioctets_pass_in_both_directions_and_loss_is_found_behind_them(long limit)
     {
-        Guest.SynOptions = new TcpOptions { Mss = 1460, WindowScale = 7 };
+        Guest.SynOptions = new TcpOptions { Mss = 1460, WindowScale = 7, SackPermitted = true };
         Guest.Connects();
         FakeSocket socket = World.Host.Last;
         World.Host.Records = false;
@@ -61,7 +64,7 @@ public sealed class WrapTests : TcpConversation
         SequenceNumber next = Guest.Iss + 1, acknowledged = Guest.PeerIss + 1;
         var sent = new List<byte[]>();
         World.Host.OnFrame = sent.Add;
-        while (total < (1L << 32) + 10_000_000)
+        while (total < limit)
         {
             socket.Deliver(octets);
             var fields = new TcpFields(GuestEnd.Port, ServerEnd.Port, next, acknowledged, Ack, 65535);
@@ -81,6 +84,10 @@ public sealed class WrapTests : TcpConversation
             if (total is > (1L << 32) - 200_000 and < (1L << 32) + 200_000) Assert.Equal(GuestTcpState.Established, Flow.Guest);
         }
         World.Host.OnFrame = null;
+        socket.Deliver(octets);
+        World.Turn();
+        World.AdvanceMilliseconds(50);
+        Assert.Equal(1, World.Counters.TcpTailProbes);
         Assert.Equal(total, socket.SentCount);
         Assert.Equal((uint)total, acknowledged.Value - Guest.PeerIss.Value - 1);
         Assert.Equal(0, World.Counters.DroppedInAll());

@@ -86,14 +86,24 @@ internal static class ConfinedProgram
         return 0;
     }
 
+    /// <summary>Begins anew in a user namespace, and tells from there where it is.</summary>
+    internal static int BeginAnew(string path, string argument)
+    {
+        if (Environment.GetEnvironmentVariable(UserNamespaceEntry.Marker) is null)
+            return (int)UserNamespaceEntry.BeginAnew(path).Errno;
+        bool isInside = File.ResolveLinkTarget("/proc/self/ns/user", false)!.Name == File.ResolveLinkTarget(path, false)!.Name;
+        Console.WriteLine($"inside {isInside} as {Libc.geteuid()}, CAP_SYS_ADMIN {Privileges.Has(Capability.CAP_SYS_ADMIN)}, told \"{argument}\"");
+        return 0;
+    }
+
     /// <summary>What can be seen of the host's files afterwards, by this thread and by one that was there before.</summary>
     internal static int NarrowedRoot(string visible)
     {
         using var early = new EarlyThread(() => Try("/proc/self/status", OpenFlags.O_RDONLY));
         using (ThreadBroadcast others = ThreadBroadcast.Open())
-            NarrowRoot.Enter([visible, "/nonexistent", AppContext.BaseDirectory, RuntimeEnvironment.GetRuntimeDirectory()], new Dictionary<string, string> { ["/link/to"] = visible }, others);
+            NarrowRoot.Enter([visible, "/nonexistent", AppContext.BaseDirectory, RuntimeEnvironment.GetRuntimeDirectory()], others);
         Console.WriteLine($"others {Try("/etc/passwd", OpenFlags.O_RDONLY)} {Try("/proc/self/status", OpenFlags.O_RDONLY)}");
-        Console.WriteLine($"visible {Try(visible + "/file", OpenFlags.O_RDONLY)} through the link {Try("/link/to/file", OpenFlags.O_RDONLY)}");
+        Console.WriteLine($"visible {Try(visible + "/file", OpenFlags.O_RDONLY)}");
         Console.WriteLine($"write {Try(visible + "/other", OpenFlags.O_WRONLY | OpenFlags.O_CREAT)} {Try("/other", OpenFlags.O_WRONLY | OpenFlags.O_CREAT)}");
         Console.WriteLine($"early {early.Answer()}");
         return 0;

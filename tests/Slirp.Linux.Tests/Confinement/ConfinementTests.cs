@@ -73,12 +73,29 @@ public sealed class ConfinementTests : IDisposable
         var (status, output) = HelperProcess.RunAsRoot("root", _directory);
         Assert.Equal("""
             others ENOENT ENOENT
-            visible None through the link None
+            visible None
             write EROFS EROFS
             early ENOENT
 
             """, output);
         Assert.Equal(0, status);
         Assert.True(File.Exists($"{_directory}/file"));
+    }
+
+    [RootNamespaceFact]
+    public void A_plain_user_begins_anew_as_root_of_a_user_namespace()
+    {
+        using var holder = new NamespaceHolder(asNobody: true);
+        var (status, output) = HelperProcess.RunAsNobody("anew", holder.UserPath, "an argument, as it was");
+        Assert.Equal("inside True as 0, CAP_SYS_ADMIN True, told \"an argument, as it was\"\n", output);
+        Assert.Equal(0, status);
+    }
+
+    [RootNamespaceFact]
+    public void A_namespace_that_is_not_there_changes_nothing()
+    {
+        var (status, output) = HelperProcess.RunAsNobody("anew", "/proc/self/ns/nothing", "");
+        Assert.Equal("", output);
+        Assert.Equal((int)Errno.ENOENT, status);
     }
 }
