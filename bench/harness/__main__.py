@@ -17,7 +17,7 @@ from processes import Failed, run
 
 CONGESTION_CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control"
 TUN = "/dev/net/tun"
-MEASURES = ("tcp", "latency", "connections", "udp", "start", "resources")
+MEASURES = ("tcp", "forward", "latency", "connections", "udp", "start", "resources")
 
 
 def options(words):
@@ -98,6 +98,7 @@ class Comparison:
                 for direction in ("up", "down"):
                     self._measure("tcp", mtu, (mtu, direction),
                                   lambda link, down=direction == "down": measures.tcp(link, seconds, down))
+                    self._measure_forward(mtu, direction)
             for direction in ("up", "down"):
                 self._measure("udp", 1500, (direction,),
                               lambda link, down=direction == "down": measures.udp(link, seconds, down))
@@ -110,7 +111,7 @@ class Comparison:
         if measure not in self._chosen.only:
             return
         for kind in self.links:
-            if only_user_mode and not kind.is_user_mode:
+            if kind is links.RootlessKit or only_user_mode and not kind.is_user_mode:
                 continue
             try:
                 link = kind(mtu, self._files)
@@ -120,6 +121,18 @@ class Comparison:
                     link.close()
             except Failed as failure:
                 self._fail(f"{measure} {kind.name} {' '.join(map(str, key))}: {failure}")
+
+    def _measure_forward(self, mtu, direction):
+        if "forward" not in self._chosen.only:
+            return
+        for kind in self.links:
+            if kind.forward_address is None:
+                continue
+            try:
+                self._keep("forward", (kind.name, mtu, direction),
+                           measures.forward(kind, mtu, self._files, self._chosen.seconds, direction == "down"))
+            except Failed as failure:
+                self._fail(f"forward {kind.name} {mtu} {direction}: {failure}")
 
     def _measure_start(self, count):
         if "start" not in self._chosen.only:

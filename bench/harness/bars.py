@@ -26,6 +26,11 @@ def judge(results):
                 bar(f"{where}, {side} (below 0.01)", median(samples, side), lambda value: value < 0.01)
             bar(f"{where}, first second to steady state (at least 0.7)", median(samples, "first_second_ratio"),
                 lambda value: value >= 0.7)
+        for cell in CELLS:
+            ours = median(results["forward"].get((name, *cell)), "gbit_per_second")
+            veth = median(results["forward"].get(("veth", *cell)), "gbit_per_second")
+            bar(f"{name}, forwarded port, MTU {cell[0]}, {DIRECTIONS[cell[1]]}, ratio to veth (at least 0.85)",
+                ours / veth if ours is not None and veth else None, lambda value: value >= 0.85)
         bar(f"{name}, resident when idle, MB (below 25)", median(results["resources"].get((name,)), "idle_megabytes"),
             lambda value: value < 25)
     start = median(results["start"].get(("slirpnet",)), "milliseconds")

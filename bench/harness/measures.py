@@ -40,7 +40,11 @@ def iperf3_server(link):
 def iperf3(link, server, seconds, words):
     """One run; gives its JSON."""
     argv = link.guest(["iperf3", "-c", link.address, "-p", str(server.port), "-t", str(seconds), "-J", *words])
-    said = run(argv, timeout=seconds + 20, check=False)
+    return reported(run(argv, timeout=seconds + 20, check=False))
+
+
+def reported(said):
+    """What an iperf3 client said, as its JSON."""
     try:
         report = json.loads(said)
     except ValueError:
@@ -79,6 +83,24 @@ def tcp(link, seconds, to_guest):
     if len(rates) >= 3:
         figures["first_second_ratio"] = rates[0] / statistics.median(rates[1:])
     return figures
+
+
+def forward(kind, mtu, files, seconds, to_guest):
+    """Bulk TCP, one stream, from a client on the host to a server in the guest through a forwarded port."""
+    port = random.randrange(20000, 32000)
+    link = kind(mtu, files, forward=port)
+    try:
+        server = spawn(link.guest(["iperf3", "-s", "-p", str(port), "--forceflush"]), stdout=subprocess.PIPE)
+        try:
+            await_octet(server.stdout.fileno(), 10, "server")
+            argv = link.host(["iperf3", "-c", link.forward_address, "-p", str(port), "-t", str(seconds), "-J",
+                              *([] if to_guest else ["-R"])])
+            report = reported(run(argv, timeout=seconds + 20, check=False))
+        finally:
+            end(server)
+    finally:
+        link.close()
+    return {"gbit_per_second": report["end"]["sum_received"]["bits_per_second"] / 1e9}
 
 
 def udp(link, seconds, to_guest):

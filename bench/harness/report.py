@@ -44,7 +44,7 @@ def versions(files):
         except Exception:  # not Debian
             return f"{name} ?"
     return [first_line([files.slirpnet, "--version"]), first_line([files.slirp4netns, "--version"]), package("passt"),
-            first_line(["iperf3", "--version"])]
+            first_line(["rootlesskit", "--version"]), first_line(["iperf3", "--version"])]
 
 
 def describe(files, words, rounds, seconds):
@@ -74,16 +74,17 @@ def table(heading, columns, rows):
     return [f"### {heading}", "", row(["", *columns]), row(["---"] + ["---:"] * len(columns)), *map(row, rows), ""]
 
 
-def throughput_table(results, links):
-    measured = results["tcp"]
+def throughput_table(results, links, measure, heading):
+    measured = results[measure]
     bars = {cell: median(measured.get(("veth", *cell)), "gbit_per_second") for cell in CELLS}
     rows = []
     for kind in links:
         cells = [figure(median(measured.get((kind.name, *cell)), "gbit_per_second"), "{:.1f}", bars[cell])
                  for cell in CELLS]
-        rows.append([kind.label, *cells])
+        if any(cell != "-" for cell in cells):
+            rows.append([kind.label, *cells])
     columns = [f"MTU {mtu}, {DIRECTIONS[direction]}" for mtu, direction in CELLS]
-    return table("TCP, one stream: Gbit/s (ratio to veth)", columns, rows)
+    return table(heading, columns, rows)
 
 
 def quality_table(results, links):
@@ -94,7 +95,7 @@ def quality_table(results, links):
     rows = [[kind.label,
              figure(over_cells(kind, "retransmitted_percent", max), "{:.4f}"),
              figure(over_cells(kind, "arrived_again_percent", max), "{:.4f}"),
-             figure(over_cells(kind, "first_second_ratio", min), "{:.2f}")] for kind in links]
+             figure(over_cells(kind, "first_second_ratio", min), "{:.2f}")] for kind in links if kind.address]
     return table("The same transfers, the worst of the four cells",
                  ["sent again by the guest, %", "received again by the guest, %", "first second / steady state"], rows)
 
@@ -117,8 +118,11 @@ def tables(results, about, links):
              f"rounds, {about['seconds']} s a run, every network in turn in every round, congestion control "
              f"{about['congestion_control']}. Versions: {'; '.join(about['versions'])}.", ""]
     if results["tcp"]:
-        lines += throughput_table(results, links)
+        lines += throughput_table(results, links, "tcp", "TCP, one stream: Gbit/s (ratio to veth)")
         lines += quality_table(results, links)
+    if results["forward"]:
+        lines += throughput_table(results, links, "forward",
+                                  "TCP, one stream through a forwarded port: Gbit/s (ratio to veth)")
     lines += small_table(results, links, "TCP, 64 octets there and back on one connection (ratio to veth)", "latency", [
         ("p50, us", (), "p50_us", "{:.1f}", True), ("p99, us", (), "p99_us", "{:.1f}", True)])
     lines += small_table(results, links, "TCP, connect, one octet each way, close; one at a time (ratio to veth)",

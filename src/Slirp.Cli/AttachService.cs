@@ -2,6 +2,7 @@ using Slirp.Cli.Options;
 using Slirp.Core.Network;
 using Slirp.Host;
 using Slirp.Linux;
+using Slirp.Linux.Confinement;
 using Slirp.Linux.Events;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Netlink;
@@ -20,15 +21,27 @@ internal sealed class AttachService(AttachOptions options, Log log)
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
     public int Run()
     {
+        if (options.Confinement.EnableSandbox) EnterUserNamespace();
+        using HostAddressWatch? addresses = HostSide.Open(_network, log);
         // Before the namespace is entered: should the process end meanwhile, its number could become another's.
         using ProcessWatch? process = WatchProcess();
         using TapDevice tap = OpenTap(out NetworkPlan plan);
         using NamespacePathWatch? path = WatchPath();
-        StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap)));
-        var supervision = new SupervisorOptions { Target = process, NamespacePath = path };
-        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, static () => { });
+        StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
+        var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
+        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, static () => { });
         log.Info("do_slirp is exiting");
         return reason == EndReason.LinkLost ? CommandLineReport.Failure : 0;
+    }
+
+    /// <summary>A root directory of its own needs CAP_SYS_ADMIN. Who has not got it finds it in the target's user namespace,
+    /// as slirp4netns does.</summary>
+    private void EnterUserNamespace()
+    {
+        if (NarrowRoot.IsPermitted || _target.UsernsToEnter is not string path) return;
+        if (Environment.GetEnvironmentVariable(UserNamespaceEntry.Marker) is not null) return;
+        SysResult result = UserNamespaceEntry.BeginAnew(path);
+        log.Debug($"sandbox: {path} cannot be entered: {result.Errno.Describe()}");
     }
 
     private ProcessWatch? WatchProcess() =>
@@ -54,7 +67,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
             using var route = new RouteSocket(attached.Netlink);
             LinkInfo link = route.GetLink(tap.Name);
             GuestInterface.RaiseTransmitQueue(route, link);
-            if (_target.Configure) link = GuestInterface.Configure(route, tap.Name, _network);
+            if (_target.Configure) link = GuestInterface.Configure(route, tap.Name, _network, log.Warning);
             plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
             return tap;
         }

@@ -1,5 +1,6 @@
 using Slirp.Cli.Options;
 using Slirp.Core.Network;
+using Slirp.Linux;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Netlink;
 using Slirp.Wire;
@@ -19,9 +20,9 @@ internal static class GuestInterface
         network.EnableIpv6 && configure ? [new SysctlWrite($"/proc/sys/net/ipv6/conf/{tapName}/accept_dad", "0")] : [];
 
     /// <summary>Brings loopback and the interface up, with address and route, in the order slirp4netns does it; IPv6
-    /// likewise, and at once.</summary>
+    /// likewise, and at once; a guest whose kernel has none goes without.</summary>
     /// <returns>The interface as it is now.</returns>
-    public static LinkInfo Configure(RouteSocket route, string tapName, NetworkOptions network)
+    public static LinkInfo Configure(RouteSocket route, string tapName, NetworkOptions network, Action<string> warn)
     {
         LinkInfo loopback = route.GetLink("lo");
         route.SetUp(loopback, up: true);
@@ -35,7 +36,7 @@ internal static class GuestInterface
         route.AddAddress(
             tap, NetAddress.Ipv4(plan.Guest.Value), plan.PrefixLength, NetAddress.Ipv4(plan.SubnetBroadcast.Value));
         route.AddDefaultRoute(tap, NetAddress.Ipv4(plan.Gateway.Value));
-        if (plan.EnableIpv6) ConfigureIpv6(route, tap, plan);
+        if (plan.EnableIpv6) ConfigureIpv6(route, tap, plan, warn);
         return tap;
     }
 
@@ -44,11 +45,18 @@ internal static class GuestInterface
         if (tap.TransmitQueueLength < TransmitQueueLength) route.SetTransmitQueueLength(tap, TransmitQueueLength);
     }
 
-    private static void ConfigureIpv6(RouteSocket route, LinkInfo tap, NetworkPlan plan)
+    private static void ConfigureIpv6(RouteSocket route, LinkInfo tap, NetworkPlan plan, Action<string> warn)
     {
         IpAddress address = GuestNetwork.Ipv6AddressFor(plan, new MacAddress(tap.HardwareAddress));
-        route.AddAddress(tap, ToNetAddress(address), plan.PrefixLength6, flags: AddressFlags.IFA_F_NODAD);
-        route.AddDefaultRoute(tap, ToNetAddress(plan.GatewayLinkLocal));
+        try
+        {
+            route.AddAddress(tap, ToNetAddress(address), plan.PrefixLength6, flags: AddressFlags.IFA_F_NODAD);
+            route.AddDefaultRoute(tap, ToNetAddress(plan.GatewayLinkLocal));
+        }
+        catch (LinuxException e)
+        {
+            warn($"the guest has no IPv6: {e.Message}");
+        }
     }
 
     private static NetAddress ToNetAddress(IpAddress address) => new(address.High, address.Low);

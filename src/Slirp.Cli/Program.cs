@@ -13,10 +13,18 @@ internal static class Program
         ProgramName program = ProgramName.From(Environment.GetCommandLineArgs());
         CommandLine line = CommandLine.Parse(program, arguments, PathChecks.Exists);
         if (Unsupported.Refusal(line) is UsageFailure refusal) line = line with { Command = refusal };
+        if (line.Command is AttachCommand given) CloseWhatWasNotMeant(given.Options);
         CommandLineReport report = CommandLineReport.Of(program, line);
         StandardStreams.Error(report.Error);
         StandardStreams.Output(report.Output);
         return report.ExitStatus ?? Serve(line.Command);
+    }
+
+    /// <summary>Callers leak descriptors into what they start; one kept open here may keep somebody else waiting.</summary>
+    private static void CloseWhatWasNotMeant(AttachOptions options)
+    {
+        int tap = options.Target.Target is AttachTarget.ByTapFd given ? given.Fd : -1;
+        Descriptor.CloseInherited(tap, options.Lifecycle.ReadyFd ?? -1, options.Lifecycle.ExitFd ?? -1);
     }
 
     private static int Serve(CliCommand command)
@@ -29,6 +37,11 @@ internal static class Program
                 RunCommand run => new RunService(run.Options, new Log(run.Options.Lifecycle.LogLevel)).Run(),
                 _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
             };
+        }
+        catch (OutboundException e)
+        {
+            StandardStreams.Error(e.Message + "\n"); // in slirp4netns's own words, which name nobody
+            return CommandLineReport.Failure;
         }
         catch (Exception e) when (e is LinuxException or ForwardException)
         {

@@ -28,6 +28,22 @@ internal sealed class RunService(RunOptions options, Log log)
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
     public int Run()
     {
+        using HostAddressWatch? addresses = HostSide.Open(_network, log);
+        try
+        {
+            using NamespaceCommand command = Start();
+            return Serve(command, addresses);
+        }
+        catch (LinuxException e) when (e.Step == "execve")
+        {
+            return Refused(e);
+        }
+    }
+
+    /// <summary>The command in its namespaces, not executed yet. The file that becomes its resolv.conf lives on in the mount
+    /// alone.</summary>
+    private NamespaceCommand Start()
+    {
         string directory = Directory.CreateTempSubdirectory("slirpnet-").FullName;
         try
         {
@@ -35,11 +51,15 @@ internal sealed class RunService(RunOptions options, Log log)
             File.WriteAllText(resolvConf, ResolvConfFor(_network));
             File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-            return RunIn(resolvConf);
-        }
-        catch (LinuxException e) when (e.Step == "execve")
-        {
-            return Refused(e);
+            return NamespaceCommand.Start(new CommandRequest
+            {
+                Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
+                TapName = RunOptions.TapName,
+                VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
+                Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
+                ResolvConfPath = _network.DisableDns ? null : resolvConf,
+                MountSys = true,
+            });
         }
         finally
         {
@@ -47,32 +67,24 @@ internal sealed class RunService(RunOptions options, Log log)
         }
     }
 
-    private int RunIn(string resolvConf)
+    private int Serve(NamespaceCommand command, HostAddressWatch? addresses)
     {
-        using NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
-        {
-            Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
-            TapName = RunOptions.TapName,
-            VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
-            Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
-            ResolvConfPath = _network.DisableDns ? null : resolvConf,
-            MountSys = true,
-        });
         foreach (NamespaceWarning warning in command.Warnings) log.Debug(warning.ToString());
         using TapDevice tap = TapDevice.FromAttached(command.TapQueues, GuestNetwork.Wanted(_network.NoOffload));
         using var route = new RouteSocket(command.Netlink);
         GuestInterface.RaiseTransmitQueue(route, route.GetLink(tap.Name));
-        LinkInfo link = GuestInterface.Configure(route, tap.Name, _network);
+        LinkInfo link = GuestInterface.Configure(route, tap.Name, _network, log.Warning);
         NetworkPlan plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
 
         LinuxException? refused = null;
         var supervision = new SupervisorOptions
         {
             Target = command.Process,
+            HostAddresses = addresses,
             Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
             OnSignal = signal => PassOn(command, signal),
         };
-        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, supervision, log, () =>
+        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, () =>
         {
             try
             {

@@ -14,8 +14,8 @@ internal static class ServiceRunner
     /// <param name="ready">Called once everything answers.</param>
     /// <exception cref="ForwardException">A published port cannot be had.</exception>
     public static EndReason Serve(
-        TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, SupervisorOptions supervision,
-        Log log, Action ready)
+        TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, ConfinementOptions confinement,
+        SupervisorOptions supervision, Log log, Action ready)
     {
         // Each flow has a descriptor, and so has each forwarded port. What is left of a refusal is a smaller service.
         _ = OpenFileLimit.RaiseToHard();
@@ -26,20 +26,33 @@ internal static class ServiceRunner
             Plan = plan,
             Offloads = GuestNetwork.OffloadsOf(tap),
             Resolvers = resolver.Current,
+            HostAddresses = supervision.HostAddresses?.Current ?? HostAddresses.None,
+            Outbound = supervision.HostAddresses?.Outbound ?? default,
             Warn = log.Warning,
         });
         using var forwards = new ForwardTable(worker, plan);
         PublishedPorts.Bind(forwards, network.Publish, plan, log);
+        var walls = new List<string>();
         using ControlServer? control = lifecycle.ApiSocket is string path
-            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap)).Write)
+            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap), walls).Write)
             : null;
-        supervision = supervision with { ExitFd = lifecycle.ExitFd, Log = log.Info };
+        using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
         using var supervisor = new Supervisor(worker, resolver, supervision);
+        walls.AddRange(Confinement.Enter(new ConfinementRequest
+        {
+            Readable = resolver.Directories,
+            ApiDirectory = lifecycle.ApiSocket is string socket ? ControlServer.DirectoryOf(socket) : null,
+            NarrowRoot = confinement.EnableSandbox,
+            HasCommand = supervision.OnSignal is not null,
+            MayListen = control is not null,
+        }, log));
         EndReason reason = supervisor.Run(() =>
         {
             control?.Start();
             ready();
             TellReady(lifecycle);
+            manager?.Ready();
         });
         if (reason == EndReason.LinkLost)
             log.Error($"read on {tap.Name}: {worker.LinkError.Describe()}; the interface was deleted or its namespace is gone");

@@ -2,6 +2,7 @@ using System.Text;
 using Slirp.Cli.Options;
 using Slirp.Core.Network;
 using Slirp.Core.World;
+using Slirp.Host;
 
 namespace Slirp.Cli;
 
@@ -9,8 +10,9 @@ namespace Slirp.Cli;
 internal static class StartReport
 {
     private const int ValueColumn = 19;
+    private const int OutboundValueColumn = 20; // as slirp4netns has it
 
-    public static string Compose(NetworkPlan plan, LifecycleOptions lifecycle, LinkOffloads offloads)
+    public static string Compose(NetworkPlan plan, LifecycleOptions lifecycle, LinkOffloads offloads, OutboundAddresses outbound)
     {
         var text = new StringBuilder("Starting slirp\n");
         Line(text, "MTU", plan.Mtu);
@@ -22,6 +24,8 @@ internal static class StartReport
         Line(text, "DHCP end", plan.DhcpLast);
         Line(text, "Recommended IP", plan.Guest);
         if (lifecycle.ApiSocket is string path) Line(text, "API Socket", path);
+        if (!outbound.Ipv4.IsAny) Line(text, "Outbound IPv4", outbound.Ipv4, OutboundValueColumn);
+        if (!outbound.Ipv6.IsAny) Line(text, "Outbound IPv6", outbound.Ipv6, OutboundValueColumn);
         Line(text, "Offloads", Describe(offloads));
         if (plan.EnableHostLoopback)
         {
@@ -31,8 +35,8 @@ internal static class StartReport
         return text.ToString();
     }
 
-    private static void Line(StringBuilder text, string key, object value) =>
-        text.Append($"* {key}:".PadRight(ValueColumn)).Append(value).Append('\n');
+    private static void Line(StringBuilder text, string key, object value, int column = ValueColumn) =>
+        text.Append($"* {key}:".PadRight(column)).Append(value).Append('\n');
 
     private static string Describe(LinkOffloads offloads)
     {

@@ -12,7 +12,7 @@ public sealed class Counters
     /// <summary>Exceptions that an engine threw: bugs of ours, each of which cost a flow.</summary>
     public long Faults;
 
-    public long TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
+    public long TcpHalfOpenEvicted, TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
     public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
 
     public void Drop(DropReason reason) => _drops[(int)reason]++;

@@ -41,6 +41,7 @@ public enum DropReason
     TcpBadReset,
     TcpTooManyHoles,
     TcpFlowLimit,
+    TcpNoDescriptor,
 
     // UDP and ICMP
     BadUdpHeader,

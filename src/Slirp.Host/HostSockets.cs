@@ -27,7 +27,16 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     private struct DatagramState
     {
         public bool IsIpv6, IsConnected, DontFragment;
+
+        /// <summary>Bound to no address, so each datagram says where it leaves from.</summary>
+        public bool IsUnbound;
     }
+
+    /// <summary>What sockets opened from now on leave from, and datagrams of those that are bound to no address.</summary>
+    public OutboundAddresses Outbound { get; set; }
+
+    /// <summary>Sockets that there was no descriptor for.</summary>
+    public long DescriptorsLacked { get; private set; }
 
     public LinkResult Transmit(ReadOnlySpan<byte> headers, ReadOnlySpan<byte> payload)
     {
@@ -41,12 +50,12 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         socket = HostSocket.None;
         SysResult opened = Socket.Open(FamilyOf(destination.Address), SocketType.SOCK_STREAM);
-        if (!opened.IsOk) return opened.ToIoResult();
+        if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         // The guest's stack has decided what a segment is; holding it back for more would only delay it.
         _ = SocketOptions.Set(fd, TcpOption.TCP_NODELAY, 1);
         _ = SocketOptions.Set(fd, SocketOption.SO_OOBINLINE, 1); // urgent data is ordinary data: it must not be left out
-        SysResult connected = Socket.Connect(fd, ToSocketAddress(destination));
+        SysResult connected = ConnectFromOutbound(fd, destination);
         if (!connected.IsOk && !connected.Is(Errno.EINPROGRESS)) return Abandon(fd, connected);
         SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
         if (!added.IsOk) return Abandon(fd, added);
@@ -62,6 +71,13 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         return epoll.Add(fd, AllEdges, owner.Packed).ToIoResult();
     }
 
+    public static bool TryGetLocalAddress(HostSocket socket, out IpAddress address)
+    {
+        SysResult result = Socket.LocalAddress(new SocketFd(socket.Value), out SocketAddress local);
+        address = ToAddress(local);
+        return result.IsOk;
+    }
+
     public static void Close(HostSocket socket, bool reset)
     {
         var fd = new SocketFd(socket.Value);
@@ -74,15 +90,14 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         socket = HostSocket.None;
         bool ipv6 = family == AddressFamily.Ipv6;
         SysResult opened = Socket.Open(ToFamily(family), SocketType.SOCK_DGRAM);
-        if (!opened.IsOk) return opened.ToIoResult();
+        if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
         PrepareDatagrams(fd, ipv6);
         _ = SocketOptions.Set(fd, UdpOption.UDP_GRO, 1); // kernels before 5.0 deliver one by one
-        SysResult ready = peer is IpEndpoint remote
-            ? Socket.Connect(fd, ToSocketAddress(remote))
-            : Socket.Bind(fd, ipv6 ? SocketAddress.Ipv6Any(0) : SocketAddress.Ipv4Any(0));
-        return Register(fd, ready, ipv6, peer is not null, owner, out socket);
+        // One that is for all destinations stays unbound: a resolver on host loopback may be one of them.
+        SysResult ready = peer is IpEndpoint remote ? ConnectFromOutbound(fd, remote) : Socket.Bind(fd, AnyAddress(ipv6));
+        return Register(fd, ready, new DatagramState { IsIpv6 = ipv6, IsConnected = peer is not null, IsUnbound = peer is null }, owner, out socket);
     }
 
     public IoResult OpenPing(AddressFamily family, EventTarget owner, out HostSocket socket)
@@ -91,10 +106,14 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         bool ipv6 = family == AddressFamily.Ipv6;
         SysResult opened = Socket.Open(
             ToFamily(family), SocketType.SOCK_DGRAM, ipv6 ? SocketProtocol.IPPROTO_ICMPV6 : SocketProtocol.IPPROTO_ICMP);
-        if (!opened.IsOk) return opened.ToIoResult();
+        if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         PrepareDatagrams(fd, ipv6);
-        return Register(fd, new SysResult(0), ipv6, isConnected: false, owner, out socket);
+        // Bound, and not told with each message as UDP is: IPv6 ping sockets cannot be, before Linux 5.18. Whom they ask
+        // is never host loopback, for which the gateway answers itself.
+        IpAddress source = ipv6 ? Outbound.Ipv6 : Outbound.Ipv4;
+        SysResult ready = source.IsAny ? new SysResult(0) : Socket.Bind(fd, ToSocketAddress(new IpEndpoint(source, 0)));
+        return Register(fd, ready, new DatagramState { IsIpv6 = ipv6 }, owner, out socket);
     }
 
     public IoResult SendTo(HostSocket socket, IpEndpoint destination, ReadOnlySpan<byte> payload, in DatagramOptions options)
@@ -113,7 +132,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
             TrafficClass = options.TrafficClass == 0 ? null : options.TrafficClass,
             HopLimit = options.HopLimit == 0 ? null : options.HopLimit,
             IsIpv6 = state.IsIpv6,
-            Source = options.LocalAddress.IsAny ? null : ToSocketAddress(new IpEndpoint(options.LocalAddress, 0)),
+            Source = SourceOf(state, destination, options.LocalAddress),
             InterfaceIndex = options.InterfaceIndex,
         };
         SysResult sent = state.IsConnected
@@ -178,13 +197,34 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         // The guest may broadcast on its own network, but what it sends beyond is unicast.
     }
 
-    private IoResult Register(SocketFd fd, SysResult ready, bool ipv6, bool isConnected, EventTarget owner, out HostSocket socket)
+    private static SocketAddress AnyAddress(bool ipv6) => ipv6 ? SocketAddress.Ipv6Any(0) : SocketAddress.Ipv4Any(0);
+
+    /// <summary>Connects from the outbound address of the destination's family, if one is asked for.</summary>
+    private SysResult ConnectFromOutbound(SocketFd fd, IpEndpoint destination)
+    {
+        if (!Outbound.TryFind(destination, out IpAddress source)) return Socket.Connect(fd, ToSocketAddress(destination));
+        // The port is chosen by connect, which needs it to be free for this destination only. IPv6 sockets have it too.
+        _ = SocketOptions.Set(fd, IpOption.IP_BIND_ADDRESS_NO_PORT, 1);
+        SysResult bound = Socket.Bind(fd, ToSocketAddress(new IpEndpoint(source, 0)));
+        if (!bound.IsOk) return bound;
+        SysResult connected = Socket.Connect(fd, ToSocketAddress(destination));
+        // From there the destination cannot be reached: the source is loopback, or of another scope.
+        return connected.Is(Errno.EINVAL) ? SysResult.Failure(Errno.EADDRNOTAVAIL) : connected;
+    }
+
+    private SocketAddress? SourceOf(in DatagramState state, IpEndpoint destination, IpAddress local)
+    {
+        if (local.IsAny && !(state.IsUnbound && Outbound.TryFind(destination, out local))) return null;
+        return ToSocketAddress(new IpEndpoint(local, 0));
+    }
+
+    private IoResult Register(SocketFd fd, SysResult ready, DatagramState state, EventTarget owner, out HostSocket socket)
     {
         socket = HostSocket.None;
         if (!ready.IsOk) return Abandon(fd, ready);
         SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
         if (!added.IsOk) return Abandon(fd, added);
-        Remember(fd.Value, new DatagramState { IsIpv6 = ipv6, IsConnected = isConnected });
+        Remember(fd.Value, state);
         socket = new HostSocket(fd.Value);
         return IoResult.Ok;
     }
@@ -193,6 +233,12 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         if (fd >= _datagrams.Length) Array.Resize(ref _datagrams, Math.Max(fd + 1, _datagrams.Length * 2));
         _datagrams[fd] = state;
+    }
+
+    private IoResult Lack(SysResult opened)
+    {
+        if (opened.Errno is Errno.EMFILE or Errno.ENFILE) DescriptorsLacked++;
+        return opened.ToIoResult();
     }
 
     private static IoResult Abandon(SocketFd fd, SysResult why)

@@ -18,6 +18,8 @@ internal readonly struct HostWorld(HostSockets sockets) : IWorld
 
     public HostError TakeError(HostSocket socket) => SocketOptions.TakeError(new SocketFd(socket.Value)).ToHostError();
 
+    public bool TryGetLocalAddress(HostSocket socket, out IpAddress address) => HostSockets.TryGetLocalAddress(socket, out address);
+
     public IoResult Receive(HostSocket socket, Span<byte> into) => Socket.Receive(new SocketFd(socket.Value), into).ToIoResult();
 
     public IoResult Send(HostSocket socket, ReadOnlySpan<byte> octets) =>

@@ -8,14 +8,18 @@ namespace Slirp.Host;
 /// inotify sees nothing, is looked at by the clock.</remarks>
 public sealed class NamespacePathWatch : IDisposable
 {
-    private readonly string _path;
+    private readonly string _name;
+    private readonly OwnedFd? _directory; // the path as this process saw it at the start, whatever becomes of its root
     private readonly Inotify? _inotify;
 
     public NamespacePathWatch(string path)
     {
-        _path = Path.GetFullPath(path);
-        if (_path.StartsWith("/proc/", StringComparison.Ordinal) || !Inotify.TryOpen(out _inotify).IsOk) return;
-        string directory = Path.GetDirectoryName(_path) ?? "/";
+        string full = Path.GetFullPath(path);
+        string directory = Path.GetDirectoryName(full) ?? "/";
+        _name = Path.GetFileName(full);
+        SysResult opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY);
+        if (opened.IsOk) _directory = OwnedFd.FromKernel(opened.Raw);
+        if (full.StartsWith("/proc/", StringComparison.Ordinal) || !Inotify.TryOpen(out _inotify).IsOk) return;
         const InotifyMask gone = InotifyMask.IN_DELETE | InotifyMask.IN_MOVED_FROM | InotifyMask.IN_DELETE_SELF
             | InotifyMask.IN_MOVE_SELF | InotifyMask.IN_UNMOUNT;
         if (_inotify!.Add(directory, gone).IsOk) return;
@@ -35,8 +39,12 @@ public sealed class NamespacePathWatch : IDisposable
             {
             }
         }
-        return !Path.Exists(_path);
+        return _directory is null || !Descriptor.Exists(_directory.AsRaw, _name);
     }
 
-    public void Dispose() => _inotify?.Dispose();
+    public void Dispose()
+    {
+        _inotify?.Dispose();
+        _directory?.Dispose();
+    }
 }

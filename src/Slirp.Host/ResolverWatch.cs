@@ -27,6 +27,9 @@ public sealed class ResolverWatch : IDisposable
     private readonly string _path;
     private readonly Inotify? _inotify;
     private readonly Dictionary<int, HashSet<string>> _watched = []; // names that matter, by watch
+    private bool _isOutOfReach;
+    private bool _leadsOut; // the chain's last link points to a directory that cannot be seen
+    private readonly HashSet<string> _directories = [];
     private readonly byte[] _file = new byte[ResolverConfiguration.MaxOctets + 1];
 
     public ResolverWatch(string path = DefaultPath)
@@ -34,7 +37,7 @@ public sealed class ResolverWatch : IDisposable
         _path = path;
         _ = Inotify.TryOpen(out _inotify);
         WatchChain();
-        Current = Read();
+        Current = Read() ?? ResolverConfiguration.Empty;
     }
 
     /// <summary>What to wait for, or null where the kernel grants no inotify instance.</summary>
@@ -42,13 +45,18 @@ public sealed class ResolverWatch : IDisposable
 
     public ResolverConfiguration Current { get; private set; }
 
+    /// <summary>The directories that are watched: what must stay readable if this process gives up its rights to files.</summary>
+    public IReadOnlyCollection<string> Directories => _directories;
+
     /// <summary>Takes in what happened.</summary>
     /// <returns>True if <see cref="Current"/> is another one now.</returns>
     public bool TryUpdate()
     {
         if (!TakeEvents()) return false;
         WatchChain();
-        ResolverConfiguration read = Read();
+        ResolverConfiguration? read = Read();
+        if (read is null) return OutOfReach();
+        _isOutOfReach = false;
         if (read.IsSameAs(Current)) return false;
         Current = read;
         return true;
@@ -73,20 +81,33 @@ public sealed class ResolverWatch : IDisposable
         }
     }
 
+    /// <summary>The file may not be read, as when a link was turned to a directory that confinement has closed: what was
+    /// read last stays in force, which is said once.</summary>
+    private bool OutOfReach()
+    {
+        if (_isOutOfReach) return false;
+        _isOutOfReach = true;
+        string warning = $"{_path} cannot be read where it is now: the resolvers read before stay in use until it can, or until a new start";
+        Current = Current with { Warnings = [warning] };
+        return true;
+    }
+
     private void WatchChain()
     {
-        if (_inotify is null) return;
         var old = new HashSet<int>(_watched.Keys);
         _watched.Clear();
+        _directories.Clear();
         string path = _path;
+        _leadsOut = false;
         for (int links = 0; links < MaxLinks; links++)
         {
             WatchEntry(path);
             if (LinkTarget(path) is not string target) break;
             path = Path.GetFullPath(target, Path.GetDirectoryName(path) ?? "/");
+            _leadsOut = !Directory.Exists(Path.GetDirectoryName(path));
         }
         foreach (int watch in old)
-            if (!_watched.ContainsKey(watch)) _ = _inotify.Remove(watch);
+            if (!_watched.ContainsKey(watch)) _ = _inotify!.Remove(watch);
     }
 
     /// <summary>Watches an entry's directory for it; one that does not exist, for the directory's own appearance.</summary>
@@ -94,7 +115,10 @@ public sealed class ResolverWatch : IDisposable
     {
         for (string entry = path; Path.GetDirectoryName(entry) is string directory; entry = directory)
         {
-            SysResult added = _inotify!.Add(directory, Changes | InotifyMask.IN_ONLYDIR);
+            if (!Directory.Exists(directory)) continue;
+            _ = _directories.Add(directory);
+            if (_inotify is null) return;
+            SysResult added = _inotify.Add(directory, Changes | InotifyMask.IN_ONLYDIR);
             if (!added.IsOk) continue;
             if (!_watched.TryGetValue(added.Raw, out HashSet<string>? names)) _watched[added.Raw] = names = [];
             names.Add(Path.GetFileName(entry));
@@ -114,10 +138,12 @@ public sealed class ResolverWatch : IDisposable
         }
     }
 
-    private ResolverConfiguration Read()
+    /// <returns>Null if the file may not be read, or lies in a directory that cannot be seen; no servers if it is not there.</returns>
+    private ResolverConfiguration? Read()
     {
         // O_NONBLOCK: a FIFO in its place must not stop us; it reads as empty.
         SysResult opened = Descriptor.OpenFile(_path, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK | OpenFlags.O_NOCTTY);
+        if (opened.Errno is Errno.EACCES or Errno.EPERM || opened.Is(Errno.ENOENT) && _leadsOut) return null;
         if (!opened.IsOk) return ResolverConfiguration.Empty;
         using OwnedFd file = OwnedFd.FromKernel(opened.Raw);
         int length = 0;

@@ -16,6 +16,9 @@ public sealed record SupervisorOptions
 
     public NamespacePathWatch? NamespacePath { get; init; }
 
+    /// <summary>The host's addresses, to be followed for the worker.</summary>
+    public HostAddressWatch? HostAddresses { get; init; }
+
     /// <summary>Signals taken; by default those that end the service.</summary>
     public IReadOnlyList<PosixSignal> Signals { get; init; } =
         [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
@@ -23,16 +26,19 @@ public sealed record SupervisorOptions
     /// <summary>Called with each signal that would end the service; true if it was for somebody else.</summary>
     public Func<PosixSignal, bool>? OnSignal { get; init; }
 
+    /// <summary>Who is told of our life: that it ends, and where a watchdog is set, that the worker works.</summary>
+    public ServiceManager? Manager { get; init; }
+
     public Action<string> Log { get; init; } = static _ => { };
 }
 
 /// <summary>The main thread's part: it lets the worker work and waits for what is not traffic: signals, exit-fd, the
-/// target's end, changes of resolv.conf.</summary>
+/// target's end, changes of resolv.conf and of the host's addresses.</summary>
 /// <remarks>It can never delay a frame: the worker has a thread of its own and is reached by messages only. Its
 /// descriptors are level-triggered, since nothing here is frequent.</remarks>
 public sealed class Supervisor : IDisposable
 {
-    private const int ClockMilliseconds = 1000; // for what cannot be waited for
+    private const long ClockNanoseconds = 1_000_000_000; // for what cannot be waited for
 
     private enum Source : ulong
     {
@@ -42,6 +48,8 @@ public sealed class Supervisor : IDisposable
         Target,
         NamespacePath,
         Resolver,
+        HostAddresses,
+        WorkerBeat,
     }
 
     private readonly Worker _worker;
@@ -50,17 +58,21 @@ public sealed class Supervisor : IDisposable
     private readonly Epoll _epoll = new();
     private readonly Wakeup _workerEnded = new();
     private readonly Wakeup _signal = new();
+    private readonly Wakeup _beat = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
-    private bool _needsClock;
+    private bool _needsClock, _isBeatAwaited;
+    private long _beatDue = long.MaxValue; // monotonic nanoseconds
 
     public Supervisor(Worker worker, ResolverWatch resolver, SupervisorOptions options)
     {
         (_worker, _resolver, _options) = (worker, resolver, options);
         Watch(_workerEnded.Fd, EpollEvents.EPOLLIN, Source.WorkerEnded);
         Watch(_signal.Fd, EpollEvents.EPOLLIN, Source.Signal);
+        Watch(_beat.Fd, EpollEvents.EPOLLIN, Source.WorkerBeat);
         if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
         if (options.NamespacePath is NamespacePathWatch path) WatchOrAskByClock(path.Fd, Source.NamespacePath);
         WatchOrAskByClock(resolver.Fd, Source.Resolver);
+        if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
         foreach (PosixSignal signal in options.Signals)
             _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
     }
@@ -74,6 +86,7 @@ public sealed class Supervisor : IDisposable
         thread.Start();
         ready();
         EndReason reason = WaitForEnd();
+        _options.Manager?.Stopping();
         _worker.Stop();
         thread.Join();
         return reason;
@@ -85,7 +98,10 @@ public sealed class Supervisor : IDisposable
         _epoll.Dispose();
         _workerEnded.Dispose();
         _signal.Dispose();
+        _beat.Dispose();
     }
+
+    private bool AreAddressesBehind => _options.HostAddresses is { IsBehind: true };
 
     private void RunWorker()
     {
@@ -102,15 +118,19 @@ public sealed class Supervisor : IDisposable
     private EndReason WaitForEnd()
     {
         Span<EpollEvent> events = stackalloc EpollEvent[8];
+        SetNextBeat();
         while (true)
         {
-            int count = _epoll.Wait(events, _needsClock ? ClockMilliseconds : -1).Raw;
+            AskForBeat();
+            int count = _epoll.WaitNanoseconds(events, Patience()).Raw;
             for (int i = 0; i < count; i++)
             {
                 EndReason reason = OnEvent((Source)events[i].Data);
                 if (reason != EndReason.None) return reason;
             }
-            if (count > 0 || !_needsClock) continue;
+            if (count > 0) continue;
+            if (AreAddressesBehind) _ = OnEvent(Source.HostAddresses);
+            if (!_needsClock) continue;
             if (OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
             _ = OnEvent(Source.Resolver);
         }
@@ -134,9 +154,41 @@ public sealed class Supervisor : IDisposable
             case Source.Resolver:
                 if (_resolver.TryUpdate()) OnResolversChanged(_resolver.Current);
                 return EndReason.None;
+            case Source.HostAddresses:
+                if (_options.HostAddresses is HostAddressWatch addresses && addresses.TryUpdate())
+                    _worker.UpdateHostAddresses(addresses.Current, addresses.Outbound);
+                return EndReason.None;
+            case Source.WorkerBeat:
+                _ = _beat.TakeSignal();
+                _isBeatAwaited = false;
+                _options.Manager?.Alive();
+                SetNextBeat();
+                return EndReason.None;
             default:
                 throw new InvalidOperationException($"event from {source}");
         }
+    }
+
+    /// <summary>The beat goes through the worker's loop: one that hangs does not answer, and its watchdog bites.</summary>
+    private void AskForBeat()
+    {
+        if (_isBeatAwaited || MonotonicClock.Nanoseconds < _beatDue) return;
+        _isBeatAwaited = true;
+        _worker.Post((_, _) => _beat.Signal());
+    }
+
+    private void SetNextBeat()
+    {
+        if (_options.Manager?.WatchdogInterval is TimeSpan interval) _beatDue = MonotonicClock.Nanoseconds + interval.Ticks * 100;
+    }
+
+    /// <returns>Nanoseconds, or -1 if only events are waited for.</returns>
+    private long Patience()
+    {
+        long patience = _needsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
+        if (_beatDue != long.MaxValue && !_isBeatAwaited)
+            patience = Math.Min(patience, Math.Max(0, _beatDue - MonotonicClock.Nanoseconds));
+        return patience == long.MaxValue ? -1 : patience;
     }
 
     private void OnResolversChanged(ResolverConfiguration resolvers)

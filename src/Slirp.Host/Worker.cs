@@ -55,6 +55,9 @@ public sealed partial class Worker : IDisposable
     private readonly IcmpEngine<HostWorld> _icmp;
     private readonly Reassembler<HostWorld> _reassembler;
     private readonly GuestServices<HostWorld> _services;
+    private readonly UdpForwards<HostWorld> _udpForwards;
+    private readonly HostSockets _sockets;
+    private readonly HostMap _map;
     private readonly Dispatcher _dispatcher;
     private readonly PoolTrimmer _trimmer;
 
@@ -62,6 +65,7 @@ public sealed partial class Worker : IDisposable
     private bool _tapReadable = true;
     private bool _stopping, _toldPingForbidden;
     private readonly Action<string> _warn;
+    private readonly ShedReport _sheds;
 
     /// <param name="tap">The queue; borrowed, and to stay open until <see cref="Run"/> has returned.</param>
     /// <param name="hasVnetHeader">Whether its frames carry a virtio_net header.</param>
@@ -71,9 +75,10 @@ public sealed partial class Worker : IDisposable
         (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
-        var sockets = new HostSockets(_epoll, tap, hasVnetHeader);
+        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader) { Outbound = options.Outbound };
         var world = new HostWorld(sockets);
-        var gate = new FlowGate(new HostMap(plan));
+        _map = new HostMap(plan) { HostAddresses = options.HostAddresses };
+        var gate = new FlowGate(_map);
         var budget = new MemoryBudget(options.MemoryBudget);
         _pool = new FramePool(options.MemoryBudget * 4);
         _timers = new TimerWheel(now);
@@ -84,7 +89,7 @@ public sealed partial class Worker : IDisposable
         _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
         _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
         var stations = new GuestStations(_services.Neighbours, sender, plan);
-        var udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
+        var udpForwards = _udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
         Inbound = new InboundForwards(_tcp, udpForwards, sockets, plan, gate, stations, _timers, Counters);
         _trimmer = new PoolTrimmer(_pool, _timers);
         _dispatcher = new Dispatcher(_timers, Counters, options.Warn);
@@ -97,6 +102,18 @@ public sealed partial class Worker : IDisposable
         _dispatcher.Register(_reassembler, EventKind.FragmentExpiry);
         _dispatcher.Register(new ServiceEngine(_services), EventKind.DnsUpstream, EventKind.Service);
         _dispatcher.Register(_trimmer, EventKind.PoolTrim);
+        _dispatcher.Register(new HostAddressEngine(this), EventKind.HostAddressCheck);
+        _sheds = new ShedReport(options.Warn,
+        [
+            new("no descriptor left: new connections and UDP flows wait or are refused (limit: prlimit --nofile)",
+                () => sockets.DescriptorsLacked + Inbound.DescriptorsLacked),
+            new($"{options.Tcp.MaxHalfOpen} connections are under way already: the oldest is given up for a new one",
+                () => Counters.TcpHalfOpenEvicted),
+            new("the table of TCP connections is full: new ones are refused", () => Counters.Dropped(DropReason.TcpFlowLimit)),
+            new("the table of UDP flows is full: the idlest makes room", () => _udp.Mappings.EvictedCount),
+            new("the table of pings is full: the idlest makes room", () => _icmp.Mappings.EvictedCount),
+            new("too many fragmented packets at once: the oldest are dropped", () => Counters.Dropped(DropReason.FragmentEvicted)),
+        ]);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
     }
@@ -128,6 +145,7 @@ public sealed partial class Worker : IDisposable
             bool worked = ReadFrames(now);
             worked |= RunEngines(now);
             _dispatcher.FireTimers(now);
+            _sheds.Look(now);
             CollectEvents(mayWait: !worked && !HasWork(), now);
         }
         Inbound.CloseAll();

@@ -12,6 +12,11 @@ public sealed record WorkerOptions
     public required NetworkPlan Plan { get; init; }
     public required LinkOffloads Offloads { get; init; }
     public required ResolverConfiguration Resolvers { get; init; }
+
+    /// <summary>The host's own addresses when the worker starts.</summary>
+    public HostAddresses HostAddresses { get; init; } = HostAddresses.None;
+
+    public OutboundAddresses Outbound { get; init; }
     public TcpParameters Tcp { get; init; } = TcpParameters.Default;
     public DatagramLimits Datagrams { get; init; } = new();
 

@@ -93,6 +93,31 @@ public static class Descriptor
         writeEnd = OwnedFd.FromKernel(ends[1]);
     }
 
+    /// <summary>Whether an entry of an open directory exists (faccessat(2)); a link counts if it leads somewhere.</summary>
+    public static unsafe bool Exists<T>(T directory, string name) where T : struct, IDescriptor
+    {
+        fixed (byte* p = CString.Encode(name)) // pinned for the call
+            return Libc.Call(Syscalls.faccessat, directory.Value, (nint)p, 0).IsOk;
+    }
+
+    /// <summary>Removes an entry of an open directory (unlinkat(2)).</summary>
+    public static unsafe SysResult Unlink<T>(T directory, string name) where T : struct, IDescriptor
+    {
+        fixed (byte* p = CString.Encode(name)) // pinned for the call
+            return Libc.Call(Syscalls.unlinkat, directory.Value, (nint)p, 0);
+    }
+
+    /// <summary>Closes what this process was started with and did not ask for: whatever is above 2, not close-on-exec, and
+    /// not in <paramref name="wanted"/>. What the runtime and this program open is close-on-exec.</summary>
+    public static void CloseInherited(params ReadOnlySpan<int> wanted)
+    {
+        foreach (string entry in Directory.GetFiles("/proc/self/fd"))
+        {
+            if (!int.TryParse(Path.GetFileName(entry), out int descriptor) || descriptor <= 2 || wanted.Contains(descriptor)) continue;
+            if (Libc.fcntl(descriptor, Fcntl.F_GETFD, 0) == 0) _ = Libc.close(descriptor);
+        }
+    }
+
     /// <summary>Opens a file by path (open(2)); O_CLOEXEC is always added.</summary>
     public static unsafe SysResult OpenFile(string path, OpenFlags flags, int mode = 0)
     {

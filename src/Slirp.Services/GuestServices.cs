@@ -67,6 +67,9 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
         _ipv6?.Router.UpdateResolvers(resolvers);
     }
 
+    /// <summary>Addresses of the host are gone.</summary>
+    public void ReplaceLost(HostAddresses addresses, Instant now) => _dns.ReplaceLost(addresses, _now = now);
+
     public void OnArp(MacAddress source, ReadOnlySpan<byte> packet, Instant now) => _arp.OnPacket(packet, _now = now);
 
     public void OnNeighbourDiscovery(

@@ -16,7 +16,7 @@ public class ReportTests
         -6, --enable-ipv6        give the namespace IPv6 too, from MTU 1280 up (run always does)
         -a, --api-socket=PATH    serve the JSON API on a UNIX socket at this path
         --cidr=CIDR              IPv4 network of the namespace (default=10.0.2.0/24)
-        --disable-host-loopback  close every way to 127.0.0.1 and ::1 of the host
+        --disable-host-loopback  close every way to the host itself, by 10.0.2.2 and all its addresses
         --netns-type=TYPE        what the target is given as ([pid|path|tapfd], default=pid)
         --userns-path=PATH       user namespace to enter first (default with a PID: that of the process)
         --enable-sandbox         see only what is needed of the host's files, drop all capabilities but one

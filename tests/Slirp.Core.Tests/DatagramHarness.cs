@@ -29,7 +29,8 @@ internal sealed class DatagramHarness
         Timers = new TimerWheel(Clock.Now);
         Pool = new FramePool(16 << 20, poison: true);
         Sender = new FrameSender<FakeWorld>(world, offloads, plan.Mtu, plan.OurMac, Counters);
-        var gate = new FlowGate(new HostMap(plan));
+        Map = new HostMap(plan);
+        var gate = new FlowGate(Map);
         Udp = new UdpEngine<FakeWorld>(world, Sender, plan, gate, Pool, Timers, Counters, limits);
         Icmp = new IcmpEngine<FakeWorld>(world, Sender, plan, gate, Pool, Timers, Counters, limits);
     }
@@ -37,6 +38,7 @@ internal sealed class DatagramHarness
     public FakeHost Host { get; } = new();
     public FakeClock Clock { get; } = new();
     public Counters Counters { get; } = new();
+    public HostMap Map { get; }
     public TimerWheel Timers { get; }
     public FramePool Pool { get; }
     public FrameSender<FakeWorld> Sender { get; }

@@ -90,6 +90,20 @@ public class TcpForwardTests
             Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
         });
 
+    /// <summary>Scenario 65.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task A_port_on_an_address_of_127_is_on_that_address_only() =>
+        GuestNetwork.WithAsync(ForwardPlan.With("-p", "127.0.4.1:8080:80"), async network =>
+        {
+            await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
+            using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.4.1", 8080);
+            await EchoesAsync(client);
+            using Socket elsewhere = ForwardPlan.From(network, "127.0.0.1");
+            var refused = await Assert.ThrowsAsync<SocketException>(
+                () => elsewhere.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync("the refusal"));
+            Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
+        });
+
     [EndToEndFact(SlirpnetOnly = true)]
     public Task Clients_that_look_the_same_inside_are_told_apart() =>
         GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80"), async network =>

@@ -37,6 +37,29 @@ public class TcpTests
         GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu, Ipv6 = mtu >= 1280 },
             network => Transfer.BothAtOnceAsync(network, V4, 2 << 20));
 
+    /// <summary>Scenario 30: the window that a kernel opens with is smaller than a packet, or larger than all.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData("4096 131072 6291456")]
+    [InlineData("4096 16384 32768")]
+    [InlineData("4096 6291456 6291456")]
+    public Task Carries_every_octet_whatever_the_kernel_s_buffers(string rmem)
+    {
+        async Task SetAsync(GuestNetwork network)
+        {
+            foreach (TestNamespace at in (TestNamespace[])[network.Guest, network.HostNamespace])
+                (await at.RunAsync("sysctl", "-qw", $"net.ipv4.tcp_rmem={rmem}")).Succeeded();
+        }
+
+        return GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = 65520, Before = SetAsync }, async network =>
+        {
+            foreach (AddressFamily family in (AddressFamily[])[V4, V6])
+            {
+                await Transfer.OneAfterTheOtherAsync(network, family, 1_000_000);
+                await Transfer.BothAtOnceAsync(network, family, 1_000_000);
+            }
+        });
+    }
+
     [EndToEndTheory]
     [InlineData(V4)]
     [InlineData(V6)]

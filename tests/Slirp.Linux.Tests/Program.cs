@@ -2,6 +2,7 @@ using Slirp.Linux;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Tap;
 using Slirp.Linux.Tests.Confinement;
+using Slirp.Linux.Tests.Netlink;
 
 // Run by tests as a process of its own. Prints what happened, and exits with 0, 1 or the status of the command it ran.
 try
@@ -15,7 +16,10 @@ try
         ["seccomp"] => ConfinedProgram.Seccomp(),
         ["landlock", var allowed, var denied] => ConfinedProgram.Restricted(allowed, denied),
         ["capabilities"] => ConfinedProgram.Capabilities(),
-        ["threads"] => ConfinedProgram.PrintThreads(),
+        ["anew", var path, var argument] => ConfinedProgram.BeginAnew(path, argument),
+        ["fatal"] => ConfinedProgram.Fatal(),
+        ["addresses"] => AddressesProgram.Run(),
+        ["root", var visible] => ConfinedProgram.NarrowedRoot(visible),
         _ => throw new ArgumentException("unknown helper command"),
     };
 }

@@ -1,8 +1,9 @@
+using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Testing;
 using Slirp.Wire;
 using Xunit;
-using static Slirp.Services.Tests.DnsMessage;
+using static Slirp.Testing.DnsMessage;
 
 namespace Slirp.Services.Tests;
 
@@ -11,6 +12,25 @@ public class DnsFailoverTests
 {
     private const string Two = "nameserver 192.0.2.1\nnameserver 192.0.2.2\n";
     private const string Three = Two + "nameserver 192.0.2.3\n";
+
+    [Fact]
+    public void A_query_that_waits_at_an_address_that_is_gone_is_asked_again_from_another()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Query(DnsMessage.Query(1));
+        FakeSocket first = scene.Upstream()[0].Socket;
+        first.LocalAddress = IpAddress.Parse("198.51.100.2");
+        scene.Services.ReplaceLost(new HostAddresses([new HostPrefix(first.LocalAddress, 32)]), scene.Clock.Now);
+        Assert.True(first.IsOpen);
+        Assert.Equal("1", scene.Asked());
+
+        scene.Services.ReplaceLost(HostAddresses.None, scene.Clock.Now);
+        Assert.False(first.IsOpen);
+        Assert.Equal("11", scene.Asked());
+        scene.AnswerLast();
+        Assert.Equal(1, scene.TakeAnswer()[1]);
+        Assert.Equal(0, scene.Services.Dns.SocketCount);
+    }
 
     [Fact]
     public void A_silent_resolver_is_passed_over_after_a_second_and_a_late_answer_is_taken()

@@ -4,7 +4,7 @@ using Slirp.Services.Dns;
 using Slirp.Testing;
 using Slirp.Wire;
 using Xunit;
-using static Slirp.Services.Tests.DnsMessage;
+using static Slirp.Testing.DnsMessage;
 
 namespace Slirp.Services.Tests;
 

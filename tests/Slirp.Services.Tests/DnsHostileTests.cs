@@ -3,7 +3,7 @@ using Slirp.Core.World;
 using Slirp.Testing;
 using Slirp.Wire;
 using Xunit;
-using static Slirp.Services.Tests.DnsMessage;
+using static Slirp.Testing.DnsMessage;
 
 namespace Slirp.Services.Tests;
 

@@ -30,6 +30,9 @@ public sealed partial class FakeSocket(FakeHost host, HostSocket handle, FakeSoc
     /// <summary>Where a TCP socket connects to, or a connected UDP socket sends to.</summary>
     public IpEndpoint? Peer { get; internal set; }
 
+    /// <summary>The host's address it speaks from: none, unless the script says so.</summary>
+    public IpAddress LocalAddress { get; set; }
+
     public bool IsOpen { get; private set; } = true;
 
     /// <summary>Core closed it with RST.</summary>

@@ -18,6 +18,12 @@ public readonly struct FakeWorld(FakeHost host) : IWorld
 
     public HostError TakeError(HostSocket socket) => host[socket].TakeError();
 
+    public bool TryGetLocalAddress(HostSocket socket, out IpAddress address)
+    {
+        address = host[socket].LocalAddress;
+        return true;
+    }
+
     public IoResult Receive(HostSocket socket, Span<byte> into) => host[socket].Receive(into);
 
     public IoResult Send(HostSocket socket, ReadOnlySpan<byte> octets) => host[socket].Send(octets);

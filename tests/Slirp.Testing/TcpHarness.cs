@@ -14,6 +14,8 @@ public sealed record TcpHarnessOptions
 {
     public LinkOffloads Offloads { get; init; } = LinkOffloads.All;
     public int Mtu { get; init; } = 1500;
+    public bool EnableHostLoopback { get; init; } = true;
+    public bool EnableDns { get; init; } = true;
     public TcpParameters Parameters { get; init; } = TcpParameters.Default;
     public long MemoryBudget { get; init; } = 64 << 20;
 }
@@ -35,17 +37,19 @@ public sealed class TcpHarness : IDisposable
     {
         Options = options ?? new TcpHarnessOptions();
         var world = new FakeWorld(Host);
-        Plan = FrameFactory.Plan with { Mtu = Options.Mtu };
+        Plan = FrameFactory.Plan with { Mtu = Options.Mtu, EnableHostLoopback = Options.EnableHostLoopback, EnableDns = Options.EnableDns };
+        Map = new HostMap(Plan);
         Pool = new FramePool(Options.MemoryBudget * 4, poison: true);
         Budget = new MemoryBudget(Options.MemoryBudget);
         Timers = new TimerWheel(Clock.Now);
         var sender = new FrameSender<FakeWorld>(world, Options.Offloads, Options.Mtu, FrameFactory.OurMac, Counters);
         Engine = new TcpEngine<FakeWorld>(
-            world, sender, Plan, new FlowGate(new HostMap(Plan)), Services, Pool, Budget, Timers, Counters, Options.Parameters);
+            world, sender, Plan, new FlowGate(Map), Services, Pool, Budget, Timers, Counters, Options.Parameters);
     }
 
     public TcpHarnessOptions Options { get; }
     public NetworkPlan Plan { get; }
+    public HostMap Map { get; }
     public FakeClock Clock { get; } = new();
     public FakeHost Host { get; } = new();
     public FakeGuestServices Services { get; } = new();

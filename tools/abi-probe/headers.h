@@ -1,6 +1,7 @@
 /* What the C programs of AbiTests are compiled with: every header that declares a struct, enum or constant which
  * Slirp.Linux repeats. One that no header declares fails the test. */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -20,7 +20,7 @@ public static class HelpText
         new(OptionId.EnableIpv6, null, "give the namespace IPv6 too, from MTU 1280 up (run always does)"),
         new(OptionId.ApiSocket, "PATH", "serve the JSON API on a UNIX socket at this path"),
         new(OptionId.Cidr, "CIDR", "IPv4 network of the namespace (default=10.0.2.0/24)"),
-        new(OptionId.DisableHostLoopback, null, "close every way to 127.0.0.1 and ::1 of the host"),
+        new(OptionId.DisableHostLoopback, null, "close every way to the host itself, by 10.0.2.2 and all its addresses"),
         new(OptionId.NetnsType, "TYPE", "what the target is given as ([pid|path|tapfd], default=pid)"),
         new(OptionId.UsernsPath, "PATH", "user namespace to enter first (default with a PID: that of the process)"),
         new(OptionId.EnableSandbox, null, "see only what is needed of the host's files, drop all capabilities but one"),

@@ -13,10 +13,6 @@ public static class Unsupported
     public static ImmutableArray<UnsupportedOption> Options { get; } =
     [
         new("target-type=bess", "only network namespaces get a network from this version"),
-        new("outbound-addr", "this version leaves the choice of the source address to the host"),
-        new("outbound-addr6", "this version leaves the choice of the source address to the host"),
-        new("enable-sandbox", "this version has no sandbox"),
-        new("enable-seccomp", "this version has no system call filter"),
     ];
 
     /// <returns>Null if everything on the line can be done.</returns>

@@ -88,6 +88,24 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         if (Mappings.OnTimer(target, now)) CountClosed(1);
     }
 
+    /// <summary>The host's addresses are others now: each destination is asked about again when it is next used.</summary>
+    public void ForgetDestinations()
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++) Mappings.At(slot)?.ForgetRemotes();
+    }
+
+    /// <summary>Closes the mappings whose socket is bound to an address that is gone; the next datagram opens another.</summary>
+    public void CloseLost(HostAddresses addresses)
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++)
+        {
+            if (Mappings.At(slot) is not { } mapping) continue;
+            if (!_world.TryGetLocalAddress(mapping.Socket, out IpAddress local) || !addresses.HasLost(local)) continue;
+            Mappings.Close(mapping);
+            CountClosed(1);
+        }
+    }
+
     /// <summary>Closes the mapping in the middle of whose business an exception was thrown.</summary>
     public void Abandon()
     {
@@ -128,7 +146,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         {
             case RouteVerdict.Forward:
                 return true;
-            case RouteVerdict.Prohibit:
+            case RouteVerdict.Prohibit or RouteVerdict.Closed:
                 Counters.Drop(DropReason.RefusedByGate);
                 Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
                 return false;

@@ -59,6 +59,8 @@ public abstract class DatagramMapping : IFlow
         _remoteCount = Math.Min(_remoteCount + 1, RemoteCache.Length);
     }
 
+    internal void ForgetRemotes() => _remoteCount = _nextRemote = 0;
+
     /// <summary>Makes it as good as new for another guest endpoint.</summary>
     internal virtual void Reset(in FlowKey key)
     {

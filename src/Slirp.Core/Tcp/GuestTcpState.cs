@@ -73,6 +73,7 @@ public enum CloseReason : byte
     HostTimedOut,
     HostReset,
     HostFailed,
+    HostAddressLost,
 
     // By us
     EvictedHalfOpen,

@@ -41,7 +41,7 @@ public sealed partial class TcpEngine<TWorld>
 
     private void OpenOutbound(MacAddress source, in FlowKey key, in GuestSegment segment, Instant now)
     {
-        if (!TryDecideDestination(source, key, segment, out IpEndpoint hostEndpoint)) return;
+        if (!TryDecideDestination(source, key, segment, now, out IpEndpoint hostEndpoint)) return;
         if (_halfOpen.Count >= _parameters.MaxHalfOpen) Close(_halfOpen.Oldest!, CloseReason.EvictedHalfOpen);
         MakeRoom();
         var flow = new TcpFlow(key, source) { HostEndpoint = hostEndpoint };
@@ -67,7 +67,8 @@ public sealed partial class TcpEngine<TWorld>
         if (_flows.IsFull && _timeWait.Oldest is TcpFlow oldest) Close(oldest, CloseReason.EvictedTimeWait);
     }
 
-    private bool TryDecideDestination(MacAddress source, in FlowKey key, in GuestSegment segment, out IpEndpoint hostEndpoint)
+    private bool TryDecideDestination(
+        MacAddress source, in FlowKey key, in GuestSegment segment, Instant now, out IpEndpoint hostEndpoint)
     {
         if (key.Remote.Port == 0 || key.Guest.Port == 0)
         {
@@ -77,16 +78,32 @@ public sealed partial class TcpEngine<TWorld>
         }
         if (_plan.IsDns(key.Remote.Address))
         {
+            hostEndpoint = default;
+            if (!_plan.EnableDns)
+            {
+                _counters.Drop(DropReason.BadDestinationAddress); // nobody is there, as slirp4netns's guests find
+                return false;
+            }
             if (_services.TryRedirectTcp(key.Remote, out hostEndpoint)) return true;
             SendResetWithoutFlow(source, key, segment);
             return false;
         }
-        RouteVerdict verdict = _gate.Decide(IpProtocol.Tcp, FlowDirection.Outbound, key, out hostEndpoint);
-        if (verdict == RouteVerdict.Forward) return true;
-        _counters.Drop(verdict == RouteVerdict.Prohibit ? DropReason.RefusedByGate : DropReason.BadDestinationAddress);
-        // What a firewall's "reject with tcp-reset" does: the guest's connect fails at once.
-        if (verdict == RouteVerdict.Prohibit) SendResetWithoutFlow(source, key, segment);
-        return false;
+        switch (_gate.Decide(IpProtocol.Tcp, FlowDirection.Outbound, key, out hostEndpoint))
+        {
+            case RouteVerdict.Forward:
+                return true;
+            case RouteVerdict.Prohibit: // what a firewall's "reject with tcp-reset" does: the guest's connect fails at once
+                _counters.Drop(DropReason.RefusedByGate);
+                SendResetWithoutFlow(source, key, segment);
+                return false;
+            case RouteVerdict.Closed:
+                _counters.Drop(DropReason.RefusedByGate);
+                SendUnreachable(source, key, segment.Sequence, HostError.NetworkUnreachable, now);
+                return false;
+            default:
+                _counters.Drop(DropReason.BadDestinationAddress);
+                return false;
+        }
     }
 
     private IoResult OpenSocket(TcpFlow flow)
@@ -178,37 +195,38 @@ public sealed partial class TcpEngine<TWorld>
                 break;
             case HostError.HostUnreachable or HostError.NetworkUnreachable or HostError.AccessDenied:
                 reason = CloseReason.HostUnreachable;
-                SendUnreachable(flow, error, now);
+                SendUnreachable(flow.GuestMac, flow.Key, flow.Irs, error, now);
                 break;
             case HostError.AddressNotAvailable or HostError.NotSupported:
                 // No source address for the destination, or no such family: for the guest, no route.
                 reason = CloseReason.HostUnreachable;
-                SendUnreachable(flow, HostError.NetworkUnreachable, now);
+                SendUnreachable(flow.GuestMac, flow.Key, flow.Irs, HostError.NetworkUnreachable, now);
                 break;
             case HostError.TimedOut:
                 reason = CloseReason.HostTimedOut; // silence was the answer, and the guest has heard it as long as we
                 break;
-            default:
-                _counters.Drop(DropReason.TcpFlowLimit); // no descriptors, no memory: the guest's SYN comes again
+            default: // the guest's SYN comes again
+                _counters.Drop(error == HostError.NoDescriptors ? DropReason.TcpNoDescriptor : DropReason.TcpFlowLimit);
                 break;
         }
         if (_plan.IsDns(flow.Key.Remote.Address)) _services.OnTcpRedirectFailed(flow.HostEndpoint, now);
         Close(flow, reason);
     }
 
-    private void SendUnreachable(TcpFlow flow, HostError error, Instant now)
+    private void SendUnreachable(MacAddress to, in FlowKey key, SequenceNumber irs, HostError error, Instant now)
     {
+        bool isIpv4 = key.Guest.Address.IsIpv4;
         // The start of the packet the guest sent, which its kernel matches to the connect by addresses, ports and number.
         Span<byte> quoted = stackalloc byte[Ipv6View.HeaderLength + TcpView.MinHeaderLength];
-        int length = WriteQuotedSyn(quoted, flow);
-        _sender.SendIcmpError(flow.GuestMac, _plan.GatewayFor(flow.Key.Guest.Address), IcmpError.From(error, flow.IsIpv4), quoted[..length], now);
+        int length = WriteQuotedSyn(quoted, key, irs);
+        _sender.SendIcmpError(to, _plan.GatewayFor(key.Guest.Address), IcmpError.From(error, isIpv4), quoted[..length], now);
     }
 
-    private static int WriteQuotedSyn(Span<byte> quoted, TcpFlow flow)
+    private static int WriteQuotedSyn(Span<byte> quoted, in FlowKey key, SequenceNumber irs)
     {
-        FlowKey key = flow.Key;
-        int ip = flow.IsIpv4 ? Ipv4Builder.HeaderLength : Ipv6Builder.HeaderLength;
-        if (flow.IsIpv4)
+        bool isIpv4 = key.Guest.Address.IsIpv4;
+        int ip = isIpv4 ? Ipv4Builder.HeaderLength : Ipv6Builder.HeaderLength;
+        if (isIpv4)
         {
             Ipv4Builder.Write(quoted, new Ipv4Fields(
                 key.Guest.Address.Ipv4, key.Remote.Address.Ipv4, IpProtocol.Tcp, 64, 0, 0, true, false, 0, TcpView.MinHeaderLength));
@@ -218,7 +236,7 @@ public sealed partial class TcpEngine<TWorld>
             Ipv6Builder.Write(quoted, new Ipv6Fields(
                 key.Guest.Address, key.Remote.Address, IpProtocol.Tcp, 64, 0, 0, TcpView.MinHeaderLength));
         }
-        var fields = new TcpFields(key.Guest.Port, key.Remote.Port, flow.Irs, default, TcpFlags.Syn, 0);
+        var fields = new TcpFields(key.Guest.Port, key.Remote.Port, irs, default, TcpFlags.Syn, 0);
         return ip + TcpBuilder.Write(quoted[ip..], fields, default);
     }
 

@@ -234,6 +234,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         ReleasePromises(flow);
         _flows.Remove(flow);
         _counters.TcpFlowsClosed++;
+        if (reason == CloseReason.EvictedHalfOpen) _counters.TcpHalfOpenEvicted++;
         CloseSocket(flow, reset: true);
         flow.ToHost.Clear(_pool);
         flow.ToGuest.Clear(_pool);

@@ -22,6 +22,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal HostSocket Socket = HostSocket.None;
     internal IpEndpoint HostEndpoint;
 
+    /// <summary>The host's address that <see cref="Socket"/> speaks from, once it was asked for.</summary>
+    internal IpAddress LocalAddress;
+
     public GuestTcpState Guest { get; private set; }
     public HostTcpState Host { get; internal set; }
     public CloseReason Reason { get; internal set; }

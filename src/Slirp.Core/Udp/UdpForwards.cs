@@ -78,6 +78,15 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         }
     }
 
+    /// <summary>Forgets who spoke to an address that the host has no more: no answer could leave from there.</summary>
+    public void CloseLost(HostAddresses addresses)
+    {
+        for (int slot = 0; slot < _table.SlotCount; slot++)
+        {
+            if (_table.At(slot) is UdpAssociation association && addresses.HasLost(association.LocalAddress)) Close(association);
+        }
+    }
+
     public void OnReadable(UdpForwardPort port, Instant now)
     {
         if (port.IsRemoved) return;

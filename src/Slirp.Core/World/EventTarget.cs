@@ -21,6 +21,9 @@ public enum EventKind : byte
     /// <summary>A timer of what forwards keep: stalled accepts, UDP associations.</summary>
     ForwardUpkeep,
 
+    /// <summary>Time to look for flows whose host-side address has vanished.</summary>
+    HostAddressCheck,
+
     /// <summary>A timer: memory that was not used for a while goes back to the system.</summary>
     PoolTrim,
 }

@@ -68,6 +68,10 @@ public interface IHostSockets
     /// <summary>Reads and clears SO_ERROR.</summary>
     HostError TakeError(HostSocket socket);
 
+    /// <summary>The host's address that the socket speaks from: the any-address if it is bound to none.</summary>
+    /// <returns>False if the kernel does not say.</returns>
+    bool TryGetLocalAddress(HostSocket socket, out IpAddress address);
+
     /// <summary>Octets read; 0 is end of file.</summary>
     IoResult Receive(HostSocket socket, Span<byte> into);
 

@@ -12,10 +12,13 @@ internal sealed class ControlClient(OwnedFd socket, ControlOptions options, long
 {
     private const int DiscardsPerTurn = 16;
 
+    // Of what a client still writes when it is being seen off: more than that is no clumsiness.
+    private const int MaxDiscarded = 1 << 20;
+
     private readonly byte[] _request = new byte[ControlRequest.MaxLength + 1];
     private int _length;
     private byte[]? _reply;
-    private int _sent;
+    private int _sent, _discarded;
     private bool _isAtEnd;
 
     private enum Turn
@@ -90,7 +93,7 @@ internal sealed class ControlClient(OwnedFd socket, ControlOptions options, long
         {
             SysResult received = Linux.Sockets.Socket.Receive(Socket, _request);
             if (received.Is(Errno.EAGAIN)) return Turn.Wait;
-            if (received.Raw <= 0) return Turn.Close;
+            if (received.Raw <= 0 || (_discarded += received.Raw) > MaxDiscarded) return Turn.Close;
         }
         return Turn.Wait; // level-triggered: it is told again after the others
     }

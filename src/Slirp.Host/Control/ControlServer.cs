@@ -24,7 +24,8 @@ public sealed class ControlServer : IDisposable
     private const int Backlog = 128;
     private const long AcceptPause = 100_000_000; // ns, when there is no descriptor left
 
-    private readonly string _path;
+    private readonly string _name;
+    private readonly OwnedFd _directory; // the path is removed at the end, when it may be out of this process's sight
     private readonly OwnedFd _listener;
     private readonly ControlCommands _commands;
     private readonly ControlOptions _options;
@@ -38,9 +39,9 @@ public sealed class ControlServer : IDisposable
     private Thread? _thread;
     private volatile bool _isStopping;
 
-    private ControlServer(string path, OwnedFd listener, ControlCommands commands, ControlOptions options)
+    private ControlServer(string path, OwnedFd directory, OwnedFd listener, ControlCommands commands, ControlOptions options)
     {
-        (_path, _listener, _commands, _options) = (path, listener, commands, options);
+        (_name, _directory, _listener, _commands, _options) = (Path.GetFileName(path), directory, listener, commands, options);
         _ = _epoll.Add(_wakeup.Fd, EpollEvents.EPOLLIN, WakeupTag).OrThrow("epoll_ctl", "the control server's wake-up");
         _ = _epoll.Add(_listener.AsSocket, EpollEvents.EPOLLIN, ListenerTag).OrThrow("epoll_ctl", path);
     }
@@ -62,8 +63,13 @@ public sealed class ControlServer : IDisposable
             throw new LinuxException($"api_bindlisten: {e.Step}", path, e.Errno, e.Remedy); // as slirp4netns calls it
         }
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite); // whatever the umask made of it
-        return new ControlServer(path, listener, new ControlCommands(forwards, plan, writeStatus), options ?? new ControlOptions());
+        string directory = DirectoryOf(path);
+        OwnedFd opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY).OwnedOrThrow("open", directory);
+        return new ControlServer(path, opened, listener, new ControlCommands(forwards, plan, writeStatus), options ?? new ControlOptions());
     }
+
+    /// <summary>Where the socket's path is removed from at the end.</summary>
+    public static string DirectoryOf(string path) => Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/";
 
     public void Start()
     {
@@ -79,7 +85,8 @@ public sealed class ControlServer : IDisposable
         _thread?.Join();
         foreach (ControlClient client in _clients.Values) client.Dispose();
         _clients.Clear();
-        _ = UnixSocket.Unlink(_path);
+        _ = Descriptor.Unlink(_directory.AsRaw, _name);
+        _directory.Dispose();
         _listener.Dispose();
         _epoll.Dispose();
         _wakeup.Dispose();

@@ -5,13 +5,17 @@ using Slirp.Core.World;
 namespace Slirp.Host.Control;
 
 /// <summary>The members of the answer to <c>status</c>: what the worker carries and has done.</summary>
-public sealed class StatusReport(Worker worker, LinkOffloads offloads)
+/// <param name="confinement">The walls that stand around this process, by name.</param>
+public sealed class StatusReport(Worker worker, LinkOffloads offloads, IReadOnlyList<string> confinement)
 {
     public void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartArray("offloads");
         foreach (LinkOffloads offload in Enum.GetValues<LinkOffloads>())
             if (offload is not (LinkOffloads.None or LinkOffloads.All) && (offloads & offload) != 0) writer.WriteStringValue(offload.ToString());
+        writer.WriteEndArray();
+        writer.WriteStartArray("confinement");
+        foreach (string wall in confinement) writer.WriteStringValue(wall);
         writer.WriteEndArray();
         WriteFlows(writer, worker.Status);
         WriteCounters(writer, worker.Counters);
@@ -37,6 +41,7 @@ public sealed class StatusReport(Worker worker, LinkOffloads offloads)
         writer.WriteNumber("octets_to_guest", counters.OctetsToGuest);
         writer.WriteNumber("tcp_flows_opened", counters.TcpFlowsOpened);
         writer.WriteNumber("tcp_flows_closed", counters.TcpFlowsClosed);
+        writer.WriteNumber("tcp_half_open_evicted", counters.TcpHalfOpenEvicted);
         writer.WriteNumber("tcp_forwarded", counters.TcpForwarded);
         writer.WriteNumber("tcp_segments_sent", counters.TcpSegmentsSent);
         writer.WriteNumber("tcp_segments_retransmitted", counters.TcpSegmentsRetransmitted);

@@ -59,6 +59,9 @@ internal sealed class InboundForwards(
         }
     }
 
+    /// <summary>Times that connections were left to wait because there was no descriptor for them.</summary>
+    public long DescriptorsLacked { get; private set; }
+
     public void Remove(Forward forward)
     {
         if (_forwards.Remove(forward.Id) && forward.UdpPorts.Length > 0) udp.Remove(forward.UdpPorts);
@@ -135,6 +138,7 @@ internal sealed class InboundForwards(
                 case Errno.EAGAIN or Errno.EBADF or Errno.EINVAL:
                     return false;
                 case Errno.EMFILE or Errno.ENFILE or Errno.ENOBUFS or Errno.ENOMEM:
+                    DescriptorsLacked++;
                     Stall(StallPause, now);
                     return true;
                 default: // the connection's own error (accept(2)): the next one may be well

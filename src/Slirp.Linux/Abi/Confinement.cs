@@ -49,3 +49,11 @@ internal struct __user_cap_data_struct
     public uint permitted;
     public uint inheritable;
 }
+
+internal struct mount_attr
+{
+    public ulong attr_set;
+    public ulong attr_clr;
+    public ulong propagation;
+    public ulong userns_fd;
+}

@@ -50,8 +50,8 @@ public enum LandlockScopes : ulong
     LANDLOCK_SCOPE_SIGNAL = 1 << 1,
 }
 
-/// <summary>A set of rules that denies every right it handles but those it grants (landlock(7)); for the calling thread
-/// and those that it starts, see ThreadPrivileges. What is open already stays usable.</summary>
+/// <summary>A set of rules that denies every right it handles but those it grants (landlock(7)); for the threads
+/// that <see cref="Privileges"/> applies it to, and those that they start. What is open already stays usable.</summary>
 public sealed unsafe class Landlock : IDisposable
 {
     private const uint LANDLOCK_CREATE_RULESET_VERSION = 1;
@@ -127,9 +127,9 @@ public sealed unsafe class Landlock : IDisposable
         return Libc.Call(Syscalls.landlock_add_rule, _ruleset.Value, LANDLOCK_RULE_NET_PORT, (nint)(&rule));
     }
 
-    /// <summary>From here on the calling thread, and all that it starts, have the granted rights only. There is no way back.</summary>
-    /// <returns>EPERM without no_new_privs or CAP_SYS_ADMIN; E2BIG after sixteen of them.</returns>
-    public SysResult RestrictThisThread() => Libc.Call(Syscalls.landlock_restrict_self, _ruleset.Value, 0);
+    /// <summary>The set's descriptor, for landlock_restrict_self: EPERM without no_new_privs or CAP_SYS_ADMIN, E2BIG after
+    /// sixteen of them.</summary>
+    internal int Ruleset => _ruleset.Value;
 
     public void Dispose() => _ruleset.Dispose();
 }

@@ -26,6 +26,7 @@ public sealed record RouteInfo(SocketFamily Family, NetAddress? Destination, int
 public sealed partial class RouteSocket
 {
     public const int MainTable = 254;
+    private const int LocalTable = 255;
     private const byte RTPROT_BOOT = 3;
     private const uint RTM_F_CLONED = 0x200;
 
@@ -77,6 +78,26 @@ public sealed partial class RouteSocket
         {
             if (type == MessageType.RTM_NEWROUTE && ReadRoute(body) is RouteInfo route) state.Add(route);
         }).OrThrow("RTM_GETROUTE", "all routes");
+        return routes;
+    }
+
+    /// <summary>The routes by which a packet comes to this very host: an entry for each address of each interface, and
+    /// whatever else was declared local (AnyIP), or is answered for as anycast.</summary>
+    /// <returns>Nothing where the kernel cannot be asked for one table alone (before Linux 4.20): the others may be huge.</returns>
+    public IReadOnlyList<RouteInfo> ListLocalRoutes(SocketFamily family)
+    {
+        var routes = new List<RouteInfo>();
+        if (!SetOption(NETLINK_GET_STRICT_CHK, on: true).IsOk) return routes;
+        var request = new NetlinkRequest(stackalloc byte[RequestCapacity], MessageType.RTM_GETROUTE, MessageFlag.NLM_F_DUMP);
+        request.Put(new rtmsg { rtm_family = (byte)family, rtm_table = LocalTable });
+        SysResult result = Ask(request, ref routes, static (ref state, type, body) =>
+        {
+            if (type != MessageType.RTM_NEWROUTE || ReadRoute(body) is not RouteInfo route) return;
+            if (route.Kind is RouteKind.RTN_LOCAL or RouteKind.RTN_ANYCAST) state.Add(route);
+        });
+        _ = SetOption(NETLINK_GET_STRICT_CHK, on: false);
+        // ENOENT: no such table, as on a host without that family.
+        if (!result.Is(Errno.ENOENT)) _ = result.OrThrow("RTM_GETROUTE", "the local table");
         return routes;
     }
 

@@ -13,7 +13,7 @@ namespace Slirp.Linux.Netlink;
 /// time. Set-up code: it allocates.</remarks>
 public sealed partial class RouteSocket : IDisposable
 {
-    private const int NETLINK_ROUTE = 0, SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11;
+    private const int NETLINK_ROUTE = 0, SOL_NETLINK = 270, NETLINK_CAP_ACK = 10, NETLINK_EXT_ACK = 11, NETLINK_GET_STRICT_CHK = 12;
     private const int RequestCapacity = 512;
 
     private readonly OwnedFd _owned;
@@ -24,8 +24,9 @@ public sealed partial class RouteSocket : IDisposable
     public RouteSocket(OwnedFd socket)
     {
         _owned = socket;
-        SetOption(NETLINK_EXT_ACK);
-        SetOption(NETLINK_CAP_ACK);
+        // A kernel without these sends plain acknowledgements: no harm.
+        _ = SetOption(NETLINK_EXT_ACK, on: true);
+        _ = SetOption(NETLINK_CAP_ACK, on: true);
     }
 
     private delegate void AnswerHandler<TState>(ref TState state, MessageType type, ReadOnlySpan<byte> body);
@@ -107,9 +108,9 @@ public sealed partial class RouteSocket : IDisposable
         _ => null,
     };
 
-    private unsafe void SetOption(int option)
+    private unsafe SysResult SetOption(int option, bool on)
     {
-        int on = 1; // a kernel without it sends plain acknowledgements: no harm
-        _ = LibcNoTransition.setsockopt(_owned.Value, SOL_NETLINK, option, &on, sizeof(int));
+        int value = on ? 1 : 0;
+        return LibcNoTransition.Result(LibcNoTransition.setsockopt(_owned.Value, SOL_NETLINK, option, &value, sizeof(int)));
     }
 }

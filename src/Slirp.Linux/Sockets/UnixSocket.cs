@@ -47,6 +47,23 @@ public static unsafe class UnixSocket
         }
     }
 
+    /// <summary>Connects to a name that is no file's (unix(7), abstract), in our network namespace.</summary>
+    /// <exception cref="LinuxException">ECONNREFUSED: nobody has the name.</exception>
+    public static OwnedFd ConnectAbstract(string name, SocketType type = SocketType.SOCK_STREAM)
+    {
+        OwnedFd socket = Open(type);
+        try
+        {
+            _ = AtName(socket, name).OrThrow("connect", "@" + name);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Two connected sockets.</summary>
     public static void OpenPair(out OwnedFd first, out OwnedFd second, SocketType type = SocketType.SOCK_STREAM)
     {
@@ -88,5 +105,15 @@ public static unsafe class UnixSocket
         return LibcNoTransition.Result(connect // address is on this stack
             ? LibcNoTransition.connect(socket.Value, &address, size)
             : LibcNoTransition.bind(socket.Value, &address, size));
+    }
+
+    private static SysResult AtName(OwnedFd socket, string name)
+    {
+        var address = new sockaddr_un { sun_family = (ushort)SocketFamily.AF_UNIX };
+        int length = Encoding.UTF8.GetByteCount(name);
+        if (length > MaxPathLength) return SysResult.Failure(Errno.ENAMETOOLONG);
+        _ = Encoding.UTF8.GetBytes(name, address.sun_path[1..]); // behind a zero, and without one at its end
+        return LibcNoTransition.Result(LibcNoTransition.connect(
+            socket.Value, &address, (uint)(sizeof(ushort) + 1 + length))); // address is on this stack
     }
 }

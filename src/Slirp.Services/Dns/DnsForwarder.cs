@@ -119,9 +119,27 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     public void UpdateResolvers(ResolverConfiguration configuration, Instant now)
     {
         // Attempts first: slots belong to resolvers by number, and the numbers change.
+        RemoveAllAttempts();
+        _resolvers = new ResolverList(configuration, _resolvers);
+        RestartAll(now);
+    }
+
+    /// <summary>Addresses of the host are gone: what was asked from one of them is asked again.</summary>
+    public void ReplaceLost(HostAddresses addresses, Instant now)
+    {
+        if (!_sockets.HasLost(addresses)) return;
+        RemoveAllAttempts();
+        RestartAll(now);
+    }
+
+    private void RemoveAllAttempts()
+    {
         for (int attempt = 1; attempt < _attempts.End; attempt++)
             if (_attempts[attempt].Query != 0) RemoveAttempt(attempt);
-        _resolvers = new ResolverList(configuration, _resolvers);
+    }
+
+    private void RestartAll(Instant now)
+    {
         for (int left = _queries.Count; left > 0; left--)
         {
             int index = _queries.First;

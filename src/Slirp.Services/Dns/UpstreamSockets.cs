@@ -1,4 +1,5 @@
 using Slirp.Core;
+using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Wire;
 
@@ -62,6 +63,17 @@ internal sealed class UpstreamSockets<TWorld>(TWorld world) where TWorld : struc
     public void Release(int slot)
     {
         if (--_upstreams[slot].Outstanding == 0) Close(slot);
+    }
+
+    /// <summary>Some socket speaks from an address that the host has no more.</summary>
+    public bool HasLost(HostAddresses addresses)
+    {
+        for (int slot = 0; slot < SlotCount; slot++)
+        {
+            if (!IsOpen(slot)) continue;
+            if (_world.TryGetLocalAddress(_upstreams[slot].Socket, out IpAddress local) && addresses.HasLost(local)) return true;
+        }
+        return false;
     }
 
     /// <returns>How many answers that were none have come to this socket.</returns>

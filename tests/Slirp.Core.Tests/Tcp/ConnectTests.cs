@@ -167,7 +167,7 @@ public sealed class ConnectTests : TcpConversation
         Guest.Sends(Syn);
         Guest.ReceivesNothing();
         FlowIsGone();
-        Dropped(DropReason.TcpFlowLimit);
+        Dropped(DropReason.TcpNoDescriptor);
         World.Host.DescriptorLimit = 1;
         Guest.Sends(Syn);
         Host.Accepts();
@@ -275,6 +275,17 @@ public sealed class ConnectTests : TcpConversation
         Host.Refuses();
         Guest.Receives(RstAck, ack: 1);
         Assert.Equal([FrameFactory.Endpoint("198.51.100.53", 53)], World.Services.FailedRedirects);
+    }
+
+    /// <summary>As slirp4netns's guests find it with --disable-dns: their connect times out.</summary>
+    [Fact]
+    public void The_DNS_address_is_silent_when_DNS_is_switched_off()
+    {
+        Restart(new TcpHarnessOptions { EnableDns = false });
+        Guest = new ScriptedGuest(World, GuestEnd, FrameFactory.Endpoint("10.0.2.3", 53));
+        Guest.Sends(Syn);
+        Guest.ReceivesNothing();
+        FlowIsGone();
     }
 
     [Theory]

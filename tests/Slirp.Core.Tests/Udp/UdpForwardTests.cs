@@ -72,6 +72,22 @@ public class UdpForwardTests
     }
 
     [Fact]
+    public void Who_spoke_to_an_address_that_is_gone_is_forgotten_and_may_speak_to_another()
+    {
+        FakeSocket socket = Open("0.0.0.0", 8053, Guest);
+        IpAddress other = IpAddress.Parse("198.51.100.2");
+        Receives(socket, Remote, "question", Hit);
+        Receives(socket, Remote with { Port = 4001 }, "question", other);
+        _forwards.CloseLost(Network.HostAddressesTests.Of($"{other}/32"));
+        Assert.False(Answers(Guest, Remote, "answer"));
+        Assert.True(Answers(Guest, Remote with { Port = 4001 }, "answer"));
+        SentPacket packet = Assert.Single(Receives(socket, Remote, "again", other));
+        Assert.Equal(Remote, packet.Source);
+        Assert.True(Answers(Guest, Remote, "answer"));
+        Assert.Equal(other, socket.Datagrams[^1].Options.LocalAddress);
+    }
+
+    [Fact]
     public void A_forward_of_one_address_leaves_the_source_to_the_socket()
     {
         FakeSocket socket = Open("198.51.100.1", 8053, Guest);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Slirp.EndToEnd.Tests.Harness;
 
@@ -66,7 +67,7 @@ internal sealed class Capture : IAsyncDisposable
 
     private async Task MarkEndAsync(TestNamespace guest)
     {
-        byte[] marker = Guid.NewGuid().ToByteArray();
+        byte[] marker = Encoding.ASCII.GetBytes($"the end {Guid.NewGuid():N}"); // text: random octets look like RTCP now and then
         using Socket socket = guest.CreateSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         await socket.SendToAsync(marker, new IPEndPoint(GuestNetwork.Gateway(AddressFamily.InterNetwork), DiscardPort));
         await ContainsAsync(marker);

@@ -32,6 +32,14 @@ internal sealed class GuestNetwork : IAsyncDisposable
     /// <summary>Where servers are made that the guest reaches through its gateway.</summary>
     public ISocketPlace Host => _hostNamespace is { } own ? own : OwnNetwork.Instance;
 
+    /// <summary>With <see cref="SlirpPlan.Api"/>: its control socket.</summary>
+    public string ApiPath { get; } = Path.Combine(Machine.Scratch, $"api-{Guid.NewGuid():N}.sock");
+
+    /// <inheritdoc cref="ApiPath"/>
+    public ControlClient Api => new(ApiPath);
+
+    public ProcessFigures Figures => new(Slirp.Pid);
+
     /// <summary>Runs a test on a network made for it. Whatever goes wrong is told with what slirpnet said.</summary>
     public static async Task WithAsync(SlirpPlan plan, Func<GuestNetwork, Task> test)
     {
@@ -56,8 +64,22 @@ internal sealed class GuestNetwork : IAsyncDisposable
     public static IPAddress Gateway(AddressFamily family) =>
         IPAddress.Parse(family == AddressFamily.InterNetwork ? "10.0.2.2" : "fd00::2");
 
+    /// <summary>The forwarder for name servers.</summary>
+    public static IPAddress Forwarder(AddressFamily family) =>
+        IPAddress.Parse(family == AddressFamily.InterNetwork ? "10.0.2.3" : "fd00::3");
+
     public static IPAddress Loopback(AddressFamily family) =>
         family == AddressFamily.InterNetwork ? IPAddress.Loopback : IPAddress.IPv6Loopback;
+
+    /// <summary>Kills slirpnet as a machine short of memory would, and starts another in its place.</summary>
+    public async Task ReplaceSlirpAsync()
+    {
+        Slirp.Signal(UnixSignal.Kill);
+        await Slirp.WaitAsync();
+        await Slirp.DisposeAsync();
+        _slirp = SlirpProcess.Start([.. HostPrefix(), .. SlirpCommand()], _tap);
+        await _slirp.ReadyAsync();
+    }
 
     /// <summary>The test ends slirpnet itself.</summary>
     public void SlirpMayEnd() => _mayEnd = true;
@@ -77,6 +99,12 @@ internal sealed class GuestNetwork : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>One command in the guest, and one in the private host network, as a person would type it.</summary>
+    public async Task GuestRunsAsync(string command) => (await Guest.RunAsync(command.Split(' '))).Succeeded();
+
+    /// <inheritdoc cref="GuestRunsAsync"/>
+    public async Task HostRunsAsync(string command) => (await HostNamespace.RunAsync(command.Split(' '))).Succeeded();
 
     /// <summary>Configures the guest as -c would, for the ways of attaching that do not.</summary>
     public async Task ConfigureByHandAsync(string[]? only = null)
@@ -153,6 +181,7 @@ internal sealed class GuestNetwork : IAsyncDisposable
         List<string> options = ["-m", $"{_plan.Mtu}", "-r", $"{SlirpProcess.ReadyNumber}", "-e", $"{SlirpProcess.ExitNumber}"];
         if (_plan.Configure && _plan.Attachment != Attachment.Descriptor) options.Add("-c");
         if (_plan.Ipv6) options.Add("-6");
+        if (_plan.Api) options.AddRange(["-a", ApiPath]);
         string[] target = _plan.Attachment switch
         {
             Attachment.Pid => [$"{Guest.Pid}", TapName],
@@ -161,7 +190,7 @@ internal sealed class GuestNetwork : IAsyncDisposable
                 ["--netns-type=path", $"--userns-path={Guest.UserPath}", Guest.NetPath, TapName],
             _ => ["--netns-type=tapfd", $"{SlirpProcess.TapNumber}"],
         };
-        return [.. become, Machine.Binary, .. options, .. _plan.MoreOptions, .. target];
+        return [.. become, .. _plan.Prefix, Machine.Binary, .. options, .. _plan.MoreOptions, .. target];
     }
 
     private async Task<string> ExplainAsync(Exception exception)

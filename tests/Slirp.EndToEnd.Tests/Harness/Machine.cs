@@ -38,6 +38,17 @@ internal static class Machine
         : !File.Exists("/dev/net/tun") ? "needs /dev/net/tun"
         : null;
 
+    /// <summary>Takes as many open files as are wanted, or as this user may have.</summary>
+    /// <returns>How many that are.</returns>
+    public static int RaiseOpenFiles(int wanted)
+    {
+        const int OpenFiles = 7; // RLIMIT_NOFILE
+        var limit = new ulong[2];
+        if (Native.getrlimit(OpenFiles, limit) != 0) return 0;
+        if (limit[0] < (ulong)wanted && Native.setrlimit(OpenFiles, [(ulong)wanted, Math.Max(limit[1], (ulong)wanted)]) == 0) return wanted;
+        return (int)Math.Min(limit[0], int.MaxValue);
+    }
+
     /// <summary>Whether a program of this name is installed.</summary>
     public static bool Has(string tool)
     {

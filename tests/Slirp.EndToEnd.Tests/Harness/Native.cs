@@ -38,6 +38,34 @@ internal static class Native
     [DllImport("libc", SetLastError = true)]
     public static extern int waitpid(int pid, out int status, int options);
 
+    [DllImport("libc", SetLastError = true)]
+    public static extern int socket(int family, int type, int protocol);
+
+    [DllImport("libc", SetLastError = true)]
+    public static extern int bind(int socket, byte[] address, int length);
+
+    [DllImport("libc", SetLastError = true)]
+    public static extern int setsockopt(int socket, int level, int option, ref int value, int length);
+
+    [DllImport("libc", SetLastError = true)]
+    public static extern int setsockopt(int socket, int level, int option, long[] value, int length);
+
+    [DllImport("libc", SetLastError = true)]
+    public static extern uint if_nametoindex([MarshalAs(UnmanagedType.LPUTF8Str)] string name);
+
+    public static nint send(int socket, ReadOnlySpan<byte> octets, nint length, int flags) =>
+        send(socket, in MemoryMarshal.GetReference(octets), length, flags);
+
+    public static nint recv(int socket, Span<byte> octets, nint length, int flags) =>
+        recv(socket, ref MemoryMarshal.GetReference(octets), length, flags);
+
+    /// <param name="limit">Soft and hard.</param>
+    [DllImport("libc", SetLastError = true)]
+    public static extern int setrlimit(int resource, ulong[] limit);
+
+    [DllImport("libc", SetLastError = true)]
+    public static extern int getrlimit(int resource, ulong[] limit);
+
     [DllImport("libc")]
     public static extern uint geteuid();
 
@@ -76,4 +104,10 @@ internal static class Native
         IntPtr attributes,
         [MarshalAs(UnmanagedType.LPArray, ArraySubType = UnmanagedType.LPStr)] string?[] argv,
         [MarshalAs(UnmanagedType.LPArray, ArraySubType = UnmanagedType.LPStr)] string?[] environment);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern nint send(int socket, in byte octets, nint length, int flags);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern nint recv(int socket, ref byte octets, nint length, int flags);
 }

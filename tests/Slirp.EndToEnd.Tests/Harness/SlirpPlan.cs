@@ -22,6 +22,12 @@ internal sealed record SlirpPlan
     /// <summary>With <see cref="OwnHost"/>: what its /etc/resolv.conf says.</summary>
     public string? ResolvConf { get; init; }
 
+    /// <summary>slirpnet gets a control socket: <see cref="GuestNetwork.Api"/>.</summary>
+    public bool Api { get; init; }
+
+    /// <summary>Words in front of slirpnet's, of commands that each become the next (prlimit, env).</summary>
+    public string[] Prefix { get; init; } = [];
+
     /// <summary>What must be there before slirpnet starts.</summary>
     public Func<GuestNetwork, Task> Before { get; init; } = _ => Task.CompletedTask;
 

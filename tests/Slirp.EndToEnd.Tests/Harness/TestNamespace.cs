@@ -1,6 +1,6 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Net.Sockets;
-using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -14,6 +14,8 @@ internal sealed class TestNamespace : IAsyncDisposable, ISocketPlace
 {
     private readonly ChildProcess _holder;
     private readonly SafeFileHandle _netNamespace;
+    private readonly BlockingCollection<Action> _calls = [];
+    private readonly Thread _inside;
 
     private TestNamespace(ChildProcess holder)
     {
@@ -21,6 +23,10 @@ internal sealed class TestNamespace : IAsyncDisposable, ISocketPlace
         int descriptor = Native.open(NetPath, Native.OpenCloseOnExec);
         if (descriptor < 0) throw new Win32Exception(Marshal.GetLastPInvokeError(), $"open {NetPath}");
         _netNamespace = new SafeFileHandle(descriptor, ownsHandle: true);
+        var entered = new TaskCompletionSource();
+        _inside = new Thread(() => LiveInside(entered)) { Name = $"in namespace of {Pid}" };
+        _inside.Start();
+        entered.Task.GetAwaiter().GetResult();
     }
 
     /// <summary>The process to name as slirpnet's target.</summary>
@@ -63,25 +69,19 @@ internal sealed class TestNamespace : IAsyncDisposable, ISocketPlace
     /// </summary>
     public T OnThreadInside<T>(Func<T> make)
     {
-        T? made = default;
-        ExceptionDispatchInfo? failure = null;
-        var thread = new Thread(() =>
+        var made = new TaskCompletionSource<T>();
+        _calls.Add(() =>
         {
             try
             {
-                if (Native.setns((int)_netNamespace.DangerousGetHandle(), Native.CloneNewNet) != 0)
-                    throw new Win32Exception(Marshal.GetLastPInvokeError(), $"setns {NetPath}");
-                made = make();
+                made.SetResult(make());
             }
             catch (Exception exception)
             {
-                failure = ExceptionDispatchInfo.Capture(exception);
+                made.SetException(exception);
             }
         });
-        thread.Start();
-        thread.Join();
-        failure?.Throw();
-        return made!;
+        return made.Task.GetAwaiter().GetResult();
     }
 
     /// <summary>Ends the process that slirpnet was pointed at.</summary>
@@ -89,7 +89,22 @@ internal sealed class TestNamespace : IAsyncDisposable, ISocketPlace
 
     public async ValueTask DisposeAsync()
     {
+        _calls.CompleteAdding();
+        _inside.Join();
+        _calls.Dispose();
         _netNamespace.Dispose();
         await _holder.DisposeAsync();
+    }
+
+    private void LiveInside(TaskCompletionSource entered)
+    {
+        if (Native.setns((int)_netNamespace.DangerousGetHandle(), Native.CloneNewNet) != 0)
+        {
+            entered.SetException(new Win32Exception(Marshal.GetLastPInvokeError(), $"setns {NetPath}"));
+            return;
+        }
+
+        entered.SetResult();
+        foreach (Action call in _calls.GetConsumingEnumerable()) call();
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Slirp.Linux.Confinement;
 using Slirp.Linux.Events;
 using Slirp.Linux.Native;
@@ -12,15 +13,16 @@ internal static class ConfinedProgram
     internal static int Seccomp()
     {
         using var before = new EarlyThread(() => Libc.Call(Syscalls.unshare, 0x40000000).Errno);
-        _ = ThreadPrivileges.SetNoNewPrivileges().OrThrow("prctl", "no_new_privs");
-        SeccompFilter filter = RuntimeCalls.AddRuntime(new SeccompFilter()).Allow(RuntimeCalls.Network)
+        GiveUp(privileges => privileges.NoNewPrivileges());
+        SeccompFilter filter = RuntimeCalls.AddNetwork(RuntimeCalls.AddRuntime(new SeccompFilter())).Allow(Syscalls.pidfd_open)
             .AllowIfOneOf(Syscalls.getpriority, 0, [0, 2], Errno.EXDEV)
             .Refuse(Syscalls.execve, Errno.EPERM);
         _ = filter.InstallOnAllThreads(Errno.ENOSYS).OrThrow("seccomp", "all threads");
         Console.WriteLine($"early {before.Answer()}");
         Work();
         Console.WriteLine($"work done");
-        Console.WriteLine($"execve {ProcessImage.Replace("/bin/true", ["true"], new Dictionary<string, string>()).Errno}");
+        Console.WriteLine($"execve {Libc.Call(Syscalls.execve, 0, 0, 0).Errno}");
+        Console.WriteLine($"socket {Socket.Open(SocketFamily.AF_UNIX, SocketType.SOCK_STREAM).Errno}");
         Console.WriteLine($"unnamed {Libc.Call(Syscalls.ptrace).Errno}");
         Console.WriteLine($"clone {Libc.Call(Syscalls.clone, 0x10000000 | 17).Errno}");
         Console.WriteLine($"one of {Priority(0)} {Priority(1)} {Priority(2)} {Priority(3)}");
@@ -28,16 +30,29 @@ internal static class ConfinedProgram
         return 0;
     }
 
+    /// <summary>Tries a call that <see cref="RuntimeCalls.Fatal"/> names; does not return.</summary>
+    internal static int Fatal()
+    {
+        GiveUp(privileges => privileges.NoNewPrivileges());
+        SeccompFilter filter = RuntimeCalls.AddRuntime(new SeccompFilter()).Kill(RuntimeCalls.Fatal);
+        _ = filter.InstallOnAllThreads(Errno.EPERM).OrThrow("seccomp", "all threads");
+        Console.WriteLine("behind the filter");
+        Console.Out.Flush();
+        _ = Libc.Call(Syscalls.execve, 0, 0, 0);
+        Console.WriteLine("still there");
+        return 0;
+    }
+
     internal static int Restricted(string allowed, string denied)
     {
-        _ = ThreadPrivileges.SetNoNewPrivileges().OrThrow("prctl", "no_new_privs");
+        using var early = new EarlyThread(() => Try(denied, OpenFlags.O_RDONLY));
         using (Landlock landlock = Landlock.Begin(LandlockPorts.LANDLOCK_ACCESS_NET_CONNECT_TCP))
         {
             _ = landlock.AllowPath(allowed, Landlock.Read).OrThrow("landlock_add_rule", allowed);
             _ = landlock.AllowPath($"{allowed}/file", Landlock.AllFiles).OrThrow("landlock_add_rule", "a file");
             Console.WriteLine($"missing {landlock.AllowPath($"{allowed}/none", Landlock.Read).Errno}");
             _ = landlock.AllowPort(9, LandlockPorts.LANDLOCK_ACCESS_NET_CONNECT_TCP).OrThrow("landlock_add_rule", "port 9");
-            _ = landlock.RestrictThisThread().OrThrow("landlock_restrict_self", "this thread");
+            GiveUp(privileges => privileges.NoNewPrivileges().Within(landlock));
         }
         Errno read = Errno.None, write = Errno.None, outside = Errno.None;
         var later = new Thread(() =>
@@ -48,36 +63,57 @@ internal static class ConfinedProgram
         });
         later.Start();
         later.Join();
-        Console.WriteLine($"read {read} write {write} outside {outside}");
+        Console.WriteLine($"read {read} write {write} outside {outside} early {early.Answer()}");
         Console.WriteLine($"port 9 {Connect(9)} port 10 {Connect(10)}");
         return 0;
     }
 
+    /// <summary>What every thread of this process holds in the end, and how many kinds of that there are.</summary>
     internal static int Capabilities()
     {
-        _ = ThreadPrivileges.KeepCapabilities(Capability.CAP_NET_BIND_SERVICE).OrThrow("capset", "this thread");
-        _ = ThreadPrivileges.SetNoNewPrivileges().OrThrow("prctl", "no_new_privs");
-        Console.WriteLine($"thread {ThreadPrivileges.EffectiveCapabilities:x} {ThreadPrivileges.HasNoNewPrivileges}");
-        Console.Out.Flush();
-        string self = typeof(ConfinedProgram).Assembly.Location;
-        _ = ProcessImage.Replace(ProcessImage.Self, ["dotnet", self, "threads"], new Dictionary<string, string> { ["SLIRP_TEST"] = "kept" })
-            .OrThrow("execve", ProcessImage.Self);
-        return 1;
-    }
-
-    /// <summary>What every thread of this process holds, and how many kinds of that there are.</summary>
-    internal static int PrintThreads()
-    {
+        using var early = new EarlyThread(() => Errno.None);
+        string[] tasks = Directory.GetDirectories("/proc/self/task");
+        GiveUp(privileges => privileges.NoNewPrivileges().KeepCapabilities(Capability.CAP_NET_BIND_SERVICE));
         var kinds = new SortedSet<string>(StringComparer.Ordinal);
         foreach (string task in Directory.GetDirectories("/proc/self/task"))
         {
             string[] lines = File.ReadAllLines($"{task}/status");
-            kinds.Add(string.Join(' ', lines.Where(line => line.StartsWith("CapEff", StringComparison.Ordinal)
-                || line.StartsWith("CapBnd", StringComparison.Ordinal) || line.StartsWith("NoNewPrivs", StringComparison.Ordinal))));
+            kinds.Add(string.Join(' ', lines.Where(line => line.StartsWith("Cap", StringComparison.Ordinal)
+                || line.StartsWith("NoNewPrivs", StringComparison.Ordinal))));
         }
+        Console.WriteLine($"several threads {tasks.Length > 2}, early {early.Answer()}");
         foreach (string kind in kinds) Console.WriteLine(kind.Replace('\t', ' '));
-        Console.WriteLine($"environment {Environment.GetEnvironmentVariable("SLIRP_TEST")}");
         return 0;
+    }
+
+    /// <summary>Begins anew in a user namespace, and tells from there where it is.</summary>
+    internal static int BeginAnew(string path, string argument)
+    {
+        if (Environment.GetEnvironmentVariable(UserNamespaceEntry.Marker) is null)
+            return (int)UserNamespaceEntry.BeginAnew(path).Errno;
+        bool isInside = File.ResolveLinkTarget("/proc/self/ns/user", false)!.Name == File.ResolveLinkTarget(path, false)!.Name;
+        Console.WriteLine($"inside {isInside} as {Libc.geteuid()}, CAP_SYS_ADMIN {Privileges.Has(Capability.CAP_SYS_ADMIN)}, told \"{argument}\"");
+        return 0;
+    }
+
+    /// <summary>What can be seen of the host's files afterwards, by this thread and by one that was there before.</summary>
+    internal static int NarrowedRoot(string visible)
+    {
+        using var early = new EarlyThread(() => Try("/proc/self/status", OpenFlags.O_RDONLY));
+        using (ThreadBroadcast others = ThreadBroadcast.Open())
+            NarrowRoot.Enter([visible, "/nonexistent", AppContext.BaseDirectory, RuntimeEnvironment.GetRuntimeDirectory()], others);
+        Console.WriteLine($"others {Try("/etc/passwd", OpenFlags.O_RDONLY)} {Try("/proc/self/status", OpenFlags.O_RDONLY)}");
+        Console.WriteLine($"visible {Try(visible + "/file", OpenFlags.O_RDONLY)}");
+        Console.WriteLine($"write {Try(visible + "/other", OpenFlags.O_WRONLY | OpenFlags.O_CREAT)} {Try("/other", OpenFlags.O_WRONLY | OpenFlags.O_CREAT)}");
+        Console.WriteLine($"early {early.Answer()}");
+        return 0;
+    }
+
+    private static void GiveUp(Func<Privileges, Privileges> what)
+    {
+        using ThreadBroadcast others = ThreadBroadcast.Open();
+        using var privileges = new Privileges();
+        _ = what(privileges).GiveUp(others).OrThrow("giving up", "privileges");
     }
 
     private static Errno Priority(int which) => Libc.Call(Syscalls.getpriority, which).Errno;

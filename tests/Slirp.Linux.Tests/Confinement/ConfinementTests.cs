@@ -18,6 +18,7 @@ public sealed class ConfinementTests : IDisposable
             early ENOSYS
             work done
             execve EPERM
+            socket EAFNOSUPPORT
             unnamed ENOSYS
             clone EPERM
             one of None EXDEV None EXDEV
@@ -28,7 +29,7 @@ public sealed class ConfinementTests : IDisposable
     }
 
     [Fact]
-    public void Landlock_leaves_what_was_granted_to_this_thread_and_later_ones()
+    public void Landlock_leaves_what_was_granted_to_all_threads()
     {
         if (Landlock.Abi == 0)
         {
@@ -40,20 +41,61 @@ public sealed class ConfinementTests : IDisposable
         string self = typeof(ConfinementTests).Assembly.Location;
         var (status, output) = HelperProcess.RunAsRoot("landlock", _directory, self);
         string ports = Landlock.Abi >= 4 ? "port 9 tried port 10 denied" : "port 9 tried port 10 tried";
-        Assert.Equal($"missing ENOENT\nread None write EACCES outside EACCES\n{ports}\n", output);
+        Assert.Equal($"missing ENOENT\nread None write EACCES outside EACCES early EACCES\n{ports}\n", output);
         Assert.Equal(0, status);
     }
 
     [RootNamespaceFact]
-    public void A_program_that_replaces_itself_has_the_restrictions_on_every_thread()
+    public void Capabilities_are_given_up_by_all_threads()
     {
         var (status, output) = HelperProcess.RunAsRoot("capabilities");
         Assert.Equal("""
-            thread 400 True
-            CapEff: 0000000000000400 CapBnd: 0000000000000400 NoNewPrivs: 1
-            environment kept
+            several threads True, early None
+            CapInh: 0000000000000000 CapPrm: 0000000000000400 CapEff: 0000000000000400 CapBnd: 0000000000000400 CapAmb: 0000000000000000 NoNewPrivs: 1
 
             """, output);
         Assert.Equal(0, status);
+    }
+
+    [Fact]
+    public void A_call_that_nothing_ever_makes_ends_the_process()
+    {
+        const int SIGSYS = 31;
+        var (status, output) = HelperProcess.RunAsRoot("fatal");
+        Assert.Equal("behind the filter\n", output);
+        Assert.Equal(128 + SIGSYS, status);
+    }
+
+    [RootNamespaceFact]
+    public void A_narrow_root_holds_what_was_named_for_all_threads()
+    {
+        File.WriteAllText($"{_directory}/file", "");
+        var (status, output) = HelperProcess.RunAsRoot("root", _directory);
+        Assert.Equal("""
+            others ENOENT ENOENT
+            visible None
+            write EROFS EROFS
+            early ENOENT
+
+            """, output);
+        Assert.Equal(0, status);
+        Assert.True(File.Exists($"{_directory}/file"));
+    }
+
+    [RootNamespaceFact]
+    public void A_plain_user_begins_anew_as_root_of_a_user_namespace()
+    {
+        using var holder = new NamespaceHolder(asNobody: true);
+        var (status, output) = HelperProcess.RunAsNobody("anew", holder.UserPath, "an argument, as it was");
+        Assert.Equal("inside True as 0, CAP_SYS_ADMIN True, told \"an argument, as it was\"\n", output);
+        Assert.Equal(0, status);
+    }
+
+    [RootNamespaceFact]
+    public void A_namespace_that_is_not_there_changes_nothing()
+    {
+        var (status, output) = HelperProcess.RunAsNobody("anew", "/proc/self/ns/nothing", "");
+        Assert.Equal("", output);
+        Assert.Equal((int)Errno.ENOENT, status);
     }
 }

@@ -102,6 +102,12 @@ public class RouteSocketTests
         Assert.True(route.GetLink("tap0").IsUp);
     }
 
+    [NamespaceFact]
+    public void Addresses_and_local_routes_are_followed_in_a_namespace_of_its_own()
+    {
+        Assert.Equal((0, ""), HelperProcess.RunInOwnNetwork("addresses"));
+    }
+
     private static AttachedNamespace Attach(NamespaceHolder holder) =>
         NamespaceAttach.Open(new AttachRequest
         {

@@ -12,6 +12,9 @@ public static class HelperProcess
 
     public static (int Status, string Output) RunAsRoot(params string[] arguments) => Run([.. Self, .. arguments]);
 
+    /// <summary>As root of a user and a network namespace of its own.</summary>
+    public static (int Status, string Output) RunInOwnNetwork(params string[] arguments) => Run(["unshare", "-r", "-n", .. Self, .. arguments]);
+
     /// <summary>The prefix holds shell words before the command, the suffix those after it: redirections.</summary>
     public static (int Status, string Output) RunThroughShell(string prefix, string suffix, params string[] arguments)
     {

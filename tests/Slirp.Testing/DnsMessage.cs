@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Slirp.Services.Tests;
+namespace Slirp.Testing;
 
 /// <summary>DNS messages composed by hand, so that the forwarder is not judged by its own code.</summary>
-internal static class DnsMessage
+public static class DnsMessage
 {
     public const int NoError = 0, FormErr = 1, ServFail = 2, NxDomain = 3, NotImp = 4, Refused = 5;
 
@@ -44,6 +44,8 @@ internal static class DnsMessage
     }
 
     public static int Id(ReadOnlySpan<byte> message) => BinaryPrimitives.ReadUInt16BigEndian(message);
+
+    public static int AnswerCount(ReadOnlySpan<byte> message) => BinaryPrimitives.ReadUInt16BigEndian(message[6..]);
 
     public static int Code(ReadOnlySpan<byte> message) => message[3] & 15;
 

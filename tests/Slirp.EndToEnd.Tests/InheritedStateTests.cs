@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Slirp.EndToEnd.Tests.Harness;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Slirp.EndToEnd.Tests;
+
+/// <summary>What callers hand down, and being started and ended over and over.</summary>
+public class InheritedStateTests(ITestOutputHelper output)
+{
+    public static TheoryData<string, string> States => new()
+    {
+        { "descriptors 0 to 2 are closed", "exec \"$@\" <&- >&- 2>&-" },
+        { "three hundred descriptors are open", "for i in {10..309}; do eval \"exec $i</dev/null\"; done; exec \"$@\"" },
+        { "nobody may do anything with new files", "umask 0777; exec \"$@\"" },
+        { "the environment is empty", "exec env -i \"$@\"" },
+        { "there is no working directory", "d=$(mktemp -d); cd \"$d\"; rmdir \"$d\"; exec \"$@\"" },
+        { "signals are ignored", "trap '' HUP INT TERM PIPE CHLD; exec \"$@\"" },
+    };
+
+    /// <summary>Scenarios 15 and 16.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [MemberData(nameof(States))]
+    public Task It_serves_whatever_it_inherits(string state, string script) =>
+        GuestNetwork.WithAsync(
+            new SlirpPlan { OwnHost = true, Api = true, Capture = false, Prefix = ["bash", "-c", script, "bash"] }, async network =>
+            {
+                Assert.NotEmpty(state);
+                await using EchoFlow flow = await EchoFlow.OpenAsync(network);
+                await flow.BeatAsync();
+                await SlirpStatus.AskAsync(network.Api);
+                Assert.InRange(network.Figures.Descriptors(), 5, 60);
+                network.SlirpMayEnd();
+                network.Slirp.CloseExitDescriptor();
+                Assert.Equal(0, (await network.Slirp.WaitAsync()).Status);
+            });
+
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Run_needs_no_environment() =>
+        Assert.Equal(3, (await ChildProcess.RunAsync("env", "-i", Machine.Binary, "run", "--", "/bin/sh", "-c", "exit 3")).Status);
+
+    /// <summary>Scenarios 14 and 15: no start fails, no port stays busy, nothing is left.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task It_starts_and_ends_two_hundred_times()
+    {
+        await using TestNamespace host = await TestNamespace.CreateAsync(asUser: false), guest = await TestNamespace.CreateAsync(asUser: false);
+        (await host.RunAsync("ip", "link", "set", "lo", "up")).Succeeded();
+        await using var server = new TcpServer(guest, IPAddress.Any, TcpServer.EchoAsync, 80);
+        for (int i = 0; i < Setting.Number("SLIRP_STARTS", 200); i++)
+        {
+            await using SlirpProcess slirp = SlirpProcess.Start(host.Inside(
+                Machine.Binary, "-c", "-6", "-r", "3", "-e", "4", "-p", "8080:80", $"{guest.Pid}", GuestNetwork.TapName));
+            await slirp.ReadyAsync();
+            using Socket client = host.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync($"connection {i}");
+            await EchoFlow.BeatAsync(client, i);
+            if (i % 3 == 0) slirp.Signal(UnixSignal.Terminate);
+            else if (i % 3 == 1) slirp.CloseExitDescriptor();
+            else slirp.Signal(UnixSignal.Kill);
+            Assert.Equal(i % 3 == 2 ? 128 + (int)UnixSignal.Kill : 0, (await slirp.WaitAsync()).Status);
+        }
+
+        Assert.NotEqual(0, (await guest.RunAsync("ip", "link", "show", GuestNetwork.TapName)).Status);
+        using Socket port = host.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        port.ExclusiveAddressUse = false;
+        port.Bind(new IPEndPoint(IPAddress.Any, 8080));
+        port.Listen();
+    }
+
+    /// <summary>Scenario 64: a range of ten thousand ports is one request, and one removal.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task Ten_thousand_ports_are_one_request() =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Api = true, Capture = false }, async network =>
+        {
+            int before = network.Figures.Descriptors();
+            var time = Stopwatch.StartNew();
+            Assert.Equal("""{"return":{"id":1}}""", await network.Api.AskAsync(
+                """{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":20000,"host_port_end":29999,"guest_port":30000,"guest_port_end":39999}}"""));
+            output.WriteLine($"10 000 ports in {time.ElapsedMilliseconds} ms");
+            Assert.InRange(time.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+            foreach (int offset in (int[])[0, 1, 5000, 9999])
+            {
+                await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 30_000 + offset);
+                using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 20_000 + offset);
+                await EchoFlow.BeatAsync(client, offset);
+            }
+
+            Assert.Equal("""{"return":{}}""", await network.Api.AskAsync("""{"execute":"remove_hostfwd","arguments":{"id":1}}"""));
+            await network.Figures.DescriptorsFallToAsync(before);
+        });
+}

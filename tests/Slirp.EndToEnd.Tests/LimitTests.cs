@@ -1,0 +1,257 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Slirp.EndToEnd.Tests.Harness;
+using Slirp.Testing;
+using Slirp.Wire;
+using Slirp.Wire.Dhcp;
+using Xunit;
+
+namespace Slirp.EndToEnd.Tests;
+
+/// <summary>Whoever asks for too much is shed, those who were there stay, and service returns.</summary>
+public class LimitTests
+{
+    private const AddressFamily V4 = AddressFamily.InterNetwork;
+
+    /// <summary>An address of the host's network that never answers: a tunnel that nobody reads.</summary>
+    private const string Silent = "203.0.113.5";
+
+    private static readonly IpAddress Guest = IpAddress.Parse(ForwardPlan.Guest);
+
+    /// <summary>Scenario 1.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task Connections_beyond_the_descriptors_wait_and_the_others_live() =>
+        GuestNetwork.WithAsync(Plan with { Prefix = ["prlimit", "--nofile=300:300"] }, async network =>
+        {
+            const int Wanted = 600, AtLeast = 200;
+            await using var server = new TcpServer(network.Host, IPAddress.Loopback, TcpServer.EchoAsync);
+            var sockets = new List<Socket>();
+            var connects = new List<Task>();
+            for (int i = 0; i < Wanted; i++)
+            {
+                Socket socket = network.Guest.CreateSocket(V4, SocketType.Stream, ProtocolType.Tcp);
+                sockets.Add(socket);
+                connects.Add(socket.ConnectAsync(GuestNetwork.Gateway(V4), server.Port));
+            }
+            await network.Slirp.StderrLineAsync("no descriptor").WithinAsync("the line that tells of it");
+            var live = new List<Socket>();
+            for (int i = 0; i < Wanted; i++)
+                if (connects[i].IsCompletedSuccessfully) live.Add(sockets[i]);
+            Assert.InRange(live.Count, AtLeast, 300);
+            foreach (Socket socket in live) await EchoFlow.BeatAsync(socket, 1);
+
+            // The guest's kernel asks again for those that wait, with a back-off of its own.
+            foreach (Socket socket in live) socket.Dispose();
+            Task first = await Task.WhenAny(connects.Where(connect => !connect.IsCompleted)).WithinAsync("one that waited");
+            await first;
+            await EchoFlow.BeatAsync(sockets[connects.IndexOf(first)], 2);
+            Assert.Equal(1, Occurrences(network.Slirp.StderrSoFar, "no descriptor"));
+            sockets.ForEach(socket => socket.Dispose());
+            await Task.WhenAll(connects.Select(connect => connect.ContinueWith(_ => { }, TaskScheduler.Default)));
+        });
+
+    /// <summary>Scenarios 5 and T7: so many connects that are never answered hold no more than the oldest lets them.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task A_flood_of_SYNs_to_a_silent_address_leaves_the_others_alone() =>
+        GuestNetwork.WithAsync(Plan with { Before = AddSilentAddressAsync }, async network =>
+        {
+            const int Flood = 100_000, MaxHalfOpen = 1024;
+            await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
+            await neighbour.BeatAsync();
+            int before = network.Figures.Descriptors();
+            using RawLink link = RawLink.Open(network.Guest);
+            for (int i = 0; i < Flood; i++)
+            {
+                var syn = new TcpFields((ushort)(i % 60_000 + 1000), (ushort)(80 + i / 60_000), new SequenceNumber((uint)i), default, TcpFlags.Syn, 0xffff);
+                link.SendPacket(FrameFactory.Tcp(Guest, IpAddress.Parse(Silent), syn));
+                if (i % 10_000 == 0) await neighbour.BeatAsync();
+            }
+
+            await neighbour.BeatAsync();
+            Assert.InRange(network.Figures.Descriptors(), 0, before + MaxHalfOpen + 16);
+            await using (EchoFlow other = await EchoFlow.OpenAsync(network)) await other.BeatAsync();
+            await network.Figures.DescriptorsFallToAsync(before + 1); // the host's kernel gives up after two SYNs
+            await neighbour.BeatAsync();
+        });
+
+    /// <summary>Scenario 4, through the forwarder.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Many_queries_from_as_many_ports_hold_few_sockets()
+    {
+        await using var resolver = new StubResolver();
+        await GuestNetwork.WithAsync(
+            Plan with { ResolvConf = "nameserver 127.0.0.1\n", Before = resolver.StartAsync }, async network =>
+            {
+                const int Queries = 3000, Sockets = 128;
+                int before = network.Figures.Descriptors(), most = 0, answered = 0;
+                var asking = new List<Socket>();
+                for (int i = 0; i < Queries; i++)
+                {
+                    Socket socket = network.Guest.CreateSocket(V4, SocketType.Dgram, ProtocolType.Udp);
+                    asking.Add(socket);
+                    await socket.SendToAsync(DnsMessage.Query(i, $"n{i}.example.test"), new IPEndPoint(GuestNetwork.Forwarder(V4), 53));
+                    if (i % 100 == 0) most = Math.Max(most, network.Figures.Descriptors());
+                }
+
+                most = Math.Max(most, network.Figures.Descriptors());
+                var buffer = new byte[512];
+                for (int i = 0; i < Queries; i++)
+                {
+                    int count = await asking[i].ReceiveAsync(buffer).WithinAsync($"answer {i}, after {answered}");
+                    Assert.Equal(i, BinaryPrimitives.ReadUInt16BigEndian(buffer));
+                    Assert.Equal(1, DnsMessage.AnswerCount(buffer.AsSpan(0, count)));
+                    answered++;
+                }
+
+                Assert.InRange(most, 0, before + Sockets);
+                await network.Figures.DescriptorsFallToAsync(before);
+                asking.ForEach(socket => socket.Dispose());
+            });
+    }
+
+    /// <summary>Scenario 4, past the forwarder: each port has a socket, and an answered one goes soon.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Answered_queries_to_any_server_let_go_of_their_sockets()
+    {
+        await using var resolver = new StubResolver();
+        await GuestNetwork.WithAsync(Plan with { Before = resolver.StartAsync }, async network =>
+        {
+            const int Queries = 3000;
+            int before = network.Figures.Descriptors();
+            using RawLink link = RawLink.Open(network.Guest);
+            for (int i = 0; i < Queries; i++)
+            {
+                link.SendPacket(FrameFactory.Udp(new IpEndpoint(Guest, (ushort)(20_000 + i)),
+                    FrameFactory.Endpoint(ForwardPlan.Gateway, 53), DnsMessage.Query(i, "www.example.test")));
+            }
+
+            await network.Figures.DescriptorsFallToAsync(before);
+            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+            Assert.Equal(Queries, status.Counters["udp_mappings_opened"]);
+        });
+    }
+
+    /// <summary>Scenario U6: more ports than there may be mappings. The idlest goes, and the newest works.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task Seventy_thousand_UDP_ports_evict_the_idlest() =>
+        GuestNetwork.WithAsync(Plan with { Before = AddSilentAddressAsync }, async network =>
+        {
+            const int Ports = 70_000, MaxMappings = 4096;
+            await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
+            int before = network.Figures.Descriptors();
+            using RawLink link = RawLink.Open(network.Guest);
+            for (int i = 0; i < Ports; i++)
+            {
+                // Sixty thousand of the guest's address, the others of one that it has besides.
+                var from = new IpEndpoint(i < 60_000 ? Guest : IpAddress.Parse("10.0.2.101"), (ushort)(i % 60_000 + 1000));
+                link.SendPacket(FrameFactory.Udp(from, FrameFactory.Endpoint(Silent, 4000), [1, 2, 3]));
+                if (i % 10_000 == 0) await neighbour.BeatAsync();
+            }
+
+            await neighbour.BeatAsync();
+            Assert.InRange(network.Figures.Descriptors(), MaxMappings, before + MaxMappings + 16);
+            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+            Assert.Equal(Ports, status.Counters["udp_mappings_opened"]);
+            Assert.Equal(MaxMappings, status.UdpMappings);
+            await Datagrams.EchoAsync(network, V4, 1, 1000);
+        });
+
+    /// <summary>Scenario F7, in both families.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData("10.0.2.100", "10.0.2.2")]
+    [InlineData("fd00::100", "fd00::2")]
+    public Task Fragments_that_are_never_completed_hold_little(string from, string to) =>
+        GuestNetwork.WithAsync(Plan, async network =>
+        {
+            const int Fragments = 100_000, MaxGrowthKib = 20_000;
+            await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
+            await neighbour.BeatAsync();
+            long before = network.Figures.ResidentKib();
+            using RawLink link = RawLink.Open(network.Guest);
+            byte[] whole = FrameFactory.Udp(FrameFactory.Endpoint(from, 7), FrameFactory.Endpoint(to, 7), new byte[2000]);
+            for (int i = 0; i < Fragments; i++)
+            {
+                link.SendPacket(FragmentFactory.Piece(whole, 0, whole.AsSpan(40, 1400), moreFragments: true, (uint)i));
+                if (i % 10_000 == 0) await neighbour.BeatAsync();
+            }
+
+            await neighbour.BeatAsync();
+            Assert.InRange(network.Figures.ResidentKib(), 0, before + MaxGrowthKib);
+            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+            Assert.InRange(status.Dropped("FragmentEvicted"), Fragments - 1000, Fragments);
+            await Datagrams.EchoAsync(network, V4, 9000); // fragments that are completed
+        });
+
+    /// <summary>Scenario O5: connections to a forward come faster than the guest takes them.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task A_flood_of_connections_to_a_forward_is_served_or_shed() =>
+        GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80") with { Api = true }, async network =>
+        {
+            const int Flood = 5000;
+            await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
+            await neighbour.BeatAsync();
+            int before = network.Figures.Descriptors();
+            await using (var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80))
+            {
+                for (int i = 0; i < Flood; i++)
+                {
+                    using Socket client = network.Host.CreateSocket(V4, SocketType.Stream, ProtocolType.Tcp);
+                    client.LingerState = new LingerOption(true, 0); // no TIME-WAIT uses up the ports of this host
+                    await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync($"connection {i}");
+                    if (i % 1000 == 0) await neighbour.BeatAsync();
+                }
+
+                using Socket last = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
+                await EchoFlow.BeatAsync(last, 1);
+            }
+
+            await network.Figures.DescriptorsFallToAsync(before + 1);
+            await neighbour.BeatAsync();
+        });
+
+    /// <summary>Scenario D5: the addresses are few, and the next client of an address that came back gets it.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task A_flood_of_DHCP_clients_leaves_the_others_alone() => GuestNetwork.WithAsync(Plan, async network =>
+    {
+        const int Clients = 100_000, MaxGrowthKib = 20_000;
+        await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
+        await neighbour.BeatAsync();
+        long before = network.Figures.ResidentKib();
+        using RawLink link = RawLink.Open(network.Guest);
+        for (int i = 0; i < Clients; i++)
+        {
+            link.SendPacket(Discover((uint)i));
+            if (i % 10_000 == 0) await neighbour.BeatAsync();
+        }
+
+        await neighbour.BeatAsync();
+        Assert.InRange(network.Figures.ResidentKib(), 0, before + MaxGrowthKib);
+        SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+        Assert.InRange(status.Counters["frames_from_guest"], Clients, long.MaxValue);
+    });
+
+    private static SlirpPlan Plan => new() { OwnHost = true, Api = true, Capture = false };
+
+    private static async Task AddSilentAddressAsync(GuestNetwork network)
+    {
+        foreach (string command in (string[])
+            [
+                "ip tuntap add name silent0 mode tun", "ip link set silent0 up", "ip address add 198.51.100.9/32 dev silent0",
+                $"ip route add {Silent}/32 dev silent0", "sysctl -qw net.ipv4.tcp_syn_retries=1",
+            ])
+            await network.HostRunsAsync(command);
+    }
+
+    private static byte[] Discover(uint client)
+    {
+        var message = new byte[400];
+        var builder = new DhcpBuilder(message, new DhcpFields(
+            DhcpOperation.BootRequest, client, 0, true, default, default, default, default, new MacAddress(0x0200_0000_0000ul | client)));
+        builder.AddMessageType(DhcpMessageType.Discover);
+        return FrameFactory.Udp(
+            FrameFactory.Endpoint("0.0.0.0", 68), FrameFactory.Endpoint("255.255.255.255", 67), message.AsSpan(0, builder.Finish()));
+    }
+
+    private static int Occurrences(string text, string words) => text.Split(words).Length - 1;
+}

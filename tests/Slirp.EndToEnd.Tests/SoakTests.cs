@@ -1,0 +1,264 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Slirp.EndToEnd.Tests.Harness;
+using Slirp.EndToEnd.Tests.Hostile;
+using Slirp.Testing;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Slirp.EndToEnd.Tests;
+
+/// <summary>
+/// Everything at once for as long as SLIRP_SOAK_SECONDS says (tests/soak sets it): bulk, connections, names, pings, random
+/// frames, control clients that hang. Afterwards all is as it was before, and an echo was never kept waiting.
+/// </summary>
+public class SoakTests(ITestOutputHelper output)
+{
+    private const AddressFamily V4 = AddressFamily.InterNetwork;
+    private const int ConnectionsPerSecond = 200, QueriesPerSecond = 100, FramesPerSecond = 1000, HangingClients = 50;
+    private const double MaxEchoP99 = 5; // ms
+    private static readonly TimeSpan SettlingTime = TimeSpan.FromMinutes(4);
+
+    private readonly CancellationTokenSource _over = new();
+    private long _connections, _queries, _frames, _reports;
+
+    [SoakFact]
+    public async Task Everything_at_once_leaves_nothing_and_keeps_nobody_waiting()
+    {
+        await using var resolver = new StubResolver();
+        var plan = new SlirpPlan
+        {
+            OwnHost = true,
+            Api = true,
+            Capture = false,
+            ResolvConf = "nameserver 127.0.0.1\n",
+            Before = async network =>
+            {
+                await resolver.StartAsync(network);
+                await network.HostRunsAsync("sysctl -qw net.ipv4.ip_local_port_range=2000\t65000 net.ipv4.tcp_tw_reuse=1");
+                await network.GuestRunsAsync("sysctl -qw net.ipv4.ip_local_port_range=2000\t65000 net.ipv4.tcp_tw_reuse=1");
+            },
+        };
+        await GuestNetwork.WithAsync(plan, SoakAsync);
+    }
+
+    private async Task SoakAsync(GuestNetwork network)
+    {
+        var time = TimeSpan.FromSeconds(SoakFactAttribute.Seconds);
+        await using var server = new TcpServer(network.Host, IPAddress.Loopback, TcpServer.EchoAsync);
+        await WarmUpAsync(network, server.Port);
+        Figures before = await FiguresAsync(network);
+        output.WriteLine($"before: {before}");
+        _over.CancelAfter(time);
+        var echo = new Echo(network, _over.Token);
+        Task[] loads =
+        [
+            BulkAsync(network, time), PingsAsync(network, time), ConnectionsAsync(network, server.Port), QueriesAsync(network),
+            Task.Factory.StartNew(() => SendFrames(network), TaskCreationOptions.LongRunning), HangAsync(network), ReportAsync(network),
+        ];
+        await Task.WhenAll(loads);
+        double[] delays = echo.Finish();
+        output.WriteLine($"{_connections} connections, {_queries} queries, {_frames} random frames, {delays.Length} echoes: " +
+            string.Create(CultureInfo.InvariantCulture, $"median {At(delays, 0.5):0.000} ms, p99 {At(delays, 0.99):0.000} ms, p99.9 {At(delays, 0.999):0.000} ms, worst {delays[^1]:0.0} ms"));
+        Figures after = await SettleAsync(network, before);
+        output.WriteLine($"after: {after}");
+        Assert.InRange(after.Descriptors, 0, before.Descriptors + 2);
+        Assert.Equal((0, 0), (after.TcpFlows, after.UdpMappings));
+        Assert.InRange(after.ResidentKib, 0, before.ResidentKib + 40_000);
+        Assert.InRange(At(delays, 0.99), 0, MaxEchoP99);
+    }
+
+    private static async Task WarmUpAsync(GuestNetwork network, int port)
+    {
+        await Transfer.BothAtOnceAsync(network, V4, 8 << 20);
+        for (int i = 0; i < 2000; i++) await ConnectOnceAsync(network, port, i);
+    }
+
+    private static double At(double[] sorted, double quantile) => sorted[(int)(sorted.Length * quantile)];
+
+    /// <summary>iperf3 both ways in turn, and as much of everything again in hashes compared.</summary>
+    private async Task BulkAsync(GuestNetwork network, TimeSpan time)
+    {
+        await using ChildProcess server = network.HostNamespace.Start("iperf3", "-s", "-p", "5201", "--forceflush");
+        await server.StdoutLineAsync("listening");
+        long turn = 0;
+        for (var left = time; left > TimeSpan.FromSeconds(2) && !_over.IsCancellationRequested; turn++)
+        {
+            var slice = Stopwatch.StartNew();
+            string seconds = Math.Min(20, (int)left.TotalSeconds - 1).ToString(CultureInfo.InvariantCulture);
+            string[] direction = turn % 2 == 0 ? [] : ["-R"];
+            (await network.Guest.RunAsync(["iperf3", "-c", "10.0.2.2", "-p", "5201", "-t", seconds, "-b", "2G", .. direction])).Succeeded();
+            await Transfer.BothAtOnceAsync(network, turn % 2 == 0 ? V4 : AddressFamily.InterNetworkV6, 4 << 20);
+            left -= slice.Elapsed;
+        }
+    }
+
+    private static async Task PingsAsync(GuestNetwork network, TimeSpan time)
+    {
+        for (int left = (int)time.TotalSeconds; left > 0; left -= 20)
+        {
+            string count = (Math.Min(20, left) * 20).ToString(CultureInfo.InvariantCulture);
+            string said = (await network.Guest.RunAsync("ping", "-n", "-q", "-i", "0.05", "-W", "5", "-c", count, "10.0.2.2")).Succeeded();
+            Assert.Contains(" 0% packet loss", said, StringComparison.Ordinal);
+        }
+    }
+
+    private Task ConnectionsAsync(GuestNetwork network, int port) => PacedAsync(ConnectionsPerSecond, async () =>
+    {
+        await ConnectOnceAsync(network, port, (int)_connections++);
+    });
+
+    private async Task QueriesAsync(GuestNetwork network)
+    {
+        var answer = new byte[512];
+        await PacedAsync(QueriesPerSecond, async () =>
+        {
+            using Socket socket = network.Guest.CreateSocket(V4, SocketType.Dgram, ProtocolType.Udp);
+            await socket.SendToAsync(DnsMessage.Query((int)(_queries & 0xffff), $"n{_queries}.example.test"), new IPEndPoint(GuestNetwork.Forwarder(V4), 53));
+            int length = await socket.ReceiveAsync(answer).WithinAsync($"the answer to query {_queries}");
+            Assert.Equal(DnsMessage.NoError, DnsMessage.Code(answer.AsSpan(0, length)));
+            _queries++;
+        });
+    }
+
+    private void SendFrames(GuestNetwork network)
+    {
+        using RawLink link = RawLink.Open(network.Guest);
+        var packets = new Packets(link.GuestMac) { Sink = 9 };
+        IEnumerable<Attack> all = [.. LinkAttacks.All(packets), .. Ipv4Attacks.All(packets), .. FragmentAttacks.All(packets), .. Ipv6Attacks.All(packets), .. DatagramAttacks.Icmp(packets), .. DatagramAttacks.Udp(packets), .. ServiceAttacks.Dhcp(packets), .. ServiceAttacks.Dns(packets)];
+        var clock = Stopwatch.StartNew();
+        foreach (Attack part in Storm.Of(all, Environment.TickCount, int.MaxValue))
+        {
+            foreach (byte[] frame in part.Frames)
+            {
+                if (_over.IsCancellationRequested) return;
+                link.Send(frame);
+                if (++_frames % 50 != 0) continue;
+                double ahead = (double)_frames / FramesPerSecond - clock.Elapsed.TotalSeconds;
+                if (ahead > 0) Thread.Sleep(TimeSpan.FromSeconds(ahead));
+            }
+        }
+    }
+
+    /// <summary>Control clients that say half of a request and wait until they are thrown out.</summary>
+    private async Task HangAsync(GuestNetwork network)
+    {
+        var hanging = new Queue<Socket>();
+        await PacedAsync(10, async () =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            hanging.Enqueue(socket);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(network.ApiPath)).WithinAsync("a connection to the control socket");
+            await socket.SendAsync("{\"execute\":"u8.ToArray());
+            if (hanging.Count > HangingClients) hanging.Dequeue().Dispose();
+        });
+        foreach (Socket socket in hanging) socket.Dispose();
+    }
+
+    private Task ReportAsync(GuestNetwork network) => PacedAsync(1.0 / 60, async () =>
+    {
+        string line = $"minute {_reports++}: {await FiguresAsync(network)}";
+        output.WriteLine(line);
+        await Console.Error.WriteLineAsync(line);
+    });
+
+    /// <summary>Does something so many times a second until it is over; what came late is made up for.</summary>
+    private async Task PacedAsync(double perSecond, Func<Task> act)
+    {
+        var clock = Stopwatch.StartNew();
+        for (long done = 0; !_over.IsCancellationRequested; done++)
+        {
+            await act();
+            TimeSpan ahead = TimeSpan.FromSeconds((done + 1) / perSecond) - clock.Elapsed;
+            if (ahead > TimeSpan.Zero) await Task.WhenAny(Task.Delay(ahead, _over.Token));
+        }
+    }
+
+    private static async Task ConnectOnceAsync(GuestNetwork network, int port, int seed)
+    {
+        using Socket guest = await network.ConnectAsync(V4, port);
+        await EchoFlow.BeatAsync(guest, seed, 1000);
+        guest.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, await guest.ReceiveAsync(new byte[1]).WithinAsync("the server's end"));
+    }
+
+    private static async Task<Figures> FiguresAsync(GuestNetwork network)
+    {
+        SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+        return new Figures(network.Figures.ResidentKib(), network.Figures.Descriptors(), status.TcpFlows, status.UdpMappings, network.Figures.CpuTicks());
+    }
+
+    /// <summary>Random frames opened flows that nobody closes: they expire.</summary>
+    private static async Task<Figures> SettleAsync(GuestNetwork network, Figures before)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            Figures now = await FiguresAsync(network);
+            bool isSettled = now.TcpFlows == 0 && now.UdpMappings == 0 && now.Descriptors <= before.Descriptors + 2;
+            if (isSettled || clock.Elapsed > SettlingTime) return now;
+            await Task.Delay(1000);
+        }
+    }
+
+    private sealed record Figures(long ResidentKib, int Descriptors, int TcpFlows, int UdpMappings, long CpuTicks);
+
+    /// <summary>Sixty-four octets there and back every few milliseconds, on a thread of its own with calls that block: what
+    /// it measures is not this process's own queueing.</summary>
+    private sealed class Echo
+    {
+        private readonly List<double> _delays = [];
+        private readonly Thread _guestThread, _hostThread;
+        private readonly Socket _guest, _host;
+        private readonly CancellationToken _over;
+
+        public Echo(GuestNetwork network, CancellationToken over)
+        {
+            _over = over;
+            using Socket listener = network.Host.CreateSocket(V4, SocketType.Stream, ProtocolType.Tcp);
+            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listener.Listen(1);
+            _guest = network.Guest.CreateSocket(V4, SocketType.Stream, ProtocolType.Tcp);
+            _guest.Connect(GuestNetwork.Gateway(V4), ((IPEndPoint)listener.LocalEndPoint!).Port);
+            _host = listener.Accept();
+            _guest.NoDelay = _host.NoDelay = true;
+            (_guestThread, _hostThread) = (new Thread(Ask), new Thread(Answer));
+            _guestThread.Start();
+            _hostThread.Start();
+        }
+
+        /// <returns>Milliseconds, sorted.</returns>
+        public double[] Finish()
+        {
+            _guestThread.Join();
+            _hostThread.Join();
+            _guest.Dispose();
+            _host.Dispose();
+            _delays.Sort();
+            return [.. _delays];
+        }
+
+        private void Ask()
+        {
+            var octets = new byte[64];
+            while (!_over.IsCancellationRequested)
+            {
+                long start = Stopwatch.GetTimestamp();
+                _guest.Send(octets);
+                for (int got = 0; got < octets.Length;) got += _guest.Receive(octets.AsSpan(got));
+                _delays.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                Thread.Sleep(5);
+            }
+
+            _guest.Shutdown(SocketShutdown.Send);
+        }
+
+        private void Answer()
+        {
+            var octets = new byte[64];
+            while (_host.Receive(octets) is int count and > 0) _host.Send(octets.AsSpan(0, count));
+        }
+    }
+}
