@@ -1,4 +1,5 @@
 using Slirp.Cli.Options;
+using Slirp.Core.Flows;
 using Slirp.Core.Network;
 using Slirp.Host;
 using Slirp.Linux;
@@ -16,6 +17,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
 {
     private readonly TargetOptions _target = options.Target;
     private readonly NetworkOptions _network = options.Network;
+    private IReadOnlyList<FlowKey> _orphans = [];
 
     /// <returns>The exit status.</returns>
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>
@@ -29,7 +31,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         using NamespacePathWatch? path = WatchPath();
         StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
         var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
-        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, static () => { });
+        EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, _orphans, log, static () => { });
         log.Info("do_slirp is exiting");
         return reason == EndReason.LinkLost ? CommandLineReport.Failure : 0;
     }
@@ -64,6 +66,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         {
             log.Info($"received tapfd={attached.TapQueues[0].Value}");
             TapDevice tap = TapDevice.FromAttached(attached.TapQueues, wanted);
+            _orphans = Orphans(tap, attached);
             using var route = new RouteSocket(attached.Netlink);
             LinkInfo link = route.GetLink(tap.Name);
             GuestInterface.RaiseTransmitQueue(route, link);
@@ -77,6 +80,23 @@ internal sealed class AttachService(AttachOptions options, Log log)
             throw;
         }
     }
+
+    /// <summary>On an interface that was there before, the connections that it may have carried for another process.</summary>
+    private static List<FlowKey> Orphans(TapDevice tap, AttachedNamespace attached)
+    {
+        if (attached.Diagnosis is null) return [];
+        using var diagnosis = new DiagnosisSocket(attached.Diagnosis);
+        var orphans = new List<FlowKey>();
+        if ((tap.Flags & TapFlags.IFF_PERSIST) == 0) return orphans;
+        foreach (TcpConnectionInfo one in diagnosis.ListTcpConnections())
+        {
+            var key = new FlowKey(ToEndpoint(one.Local, one.LocalPort), ToEndpoint(one.Remote, one.RemotePort));
+            if (!key.Guest.Address.IsLoopback) orphans.Add(key);
+        }
+        return orphans;
+    }
+
+    private static IpEndpoint ToEndpoint(NetAddress address, ushort port) => new(new IpAddress(address.High, address.Low), port);
 
     private AttachedNamespace Attach(string tapName)
     {

@@ -84,7 +84,7 @@ internal sealed class RunService(RunOptions options, Log log)
             Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
             OnSignal = signal => PassOn(command, signal),
         };
-        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, log, () =>
+        _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, orphans: [], log, () =>
         {
             try
             {

@@ -1,4 +1,5 @@
 using Slirp.Cli.Options;
+using Slirp.Core.Flows;
 using Slirp.Core.Network;
 using Slirp.Host;
 using Slirp.Host.Control;
@@ -11,11 +12,12 @@ namespace Slirp.Cli;
 /// <summary>What attaching and running have in common: a worker on a TAP, under a supervisor, until something ends it.</summary>
 internal static class ServiceRunner
 {
+    /// <param name="orphans">Connections of the guest that another process has left behind on this TAP.</param>
     /// <param name="ready">Called once everything answers.</param>
     /// <exception cref="ForwardException">A published port cannot be had.</exception>
     public static EndReason Serve(
         TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, ConfinementOptions confinement,
-        SupervisorOptions supervision, Log log, Action ready)
+        SupervisorOptions supervision, IReadOnlyList<FlowKey> orphans, Log log, Action ready)
     {
         // Each flow has a descriptor, and so has each forwarded port. What is left of a refusal is a smaller service.
         _ = OpenFileLimit.RaiseToHard();
@@ -30,6 +32,7 @@ internal static class ServiceRunner
             Outbound = supervision.HostAddresses?.Outbound ?? default,
             Warn = log.Warning,
         });
+        worker.ResetOrphans(orphans);
         using var forwards = new ForwardTable(worker, plan);
         PublishedPorts.Bind(forwards, network.Publish, plan, log);
         var walls = new List<string>();

@@ -1,4 +1,5 @@
 using Slirp.Core;
+using Slirp.Core.Flows;
 using Slirp.Core.World;
 using Slirp.Host.Forwards;
 using Slirp.Linux;
@@ -28,6 +29,9 @@ public sealed partial class Worker
     public WorkerStatus Status => new(_tcp.Flows.Count, _udp.Mappings.Count, _icmp.Mappings.Count, Inbound.Count);
 
     internal InboundForwards Inbound { get; }
+
+    /// <summary>Connections that the guest has had through another process on this TAP, which is no more.</summary>
+    public void ResetOrphans(IReadOnlyList<FlowKey> connections) => Post((worker, _) => worker._tcp.ResetOrphans(connections));
 
     /// <summary>Registers a forward's socket, after the worker was told of the forward.</summary>
     internal SysResult WatchForward(SocketFd socket, EpollEvents events, EventTarget target) =>

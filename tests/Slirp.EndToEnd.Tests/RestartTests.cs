@@ -27,15 +27,33 @@ public class RestartTests
         await network.ReplaceSlirpAsync();
         foreach (Socket guest in old)
         {
-            await guest.SendAsync(new byte[100]);
-            SocketException reset = await Assert.ThrowsAsync<SocketException>(
-                () => guest.ReceiveAsync(new byte[100]).WithinAsync("the reset of an old connection"));
+            SocketException reset = await Assert.ThrowsAsync<SocketException>(async () =>
+            {
+                await guest.SendAsync(new byte[100]); // it may know already
+                await guest.ReceiveAsync(new byte[100]).WithinAsync("the reset of an old connection");
+            });
             Assert.Equal(SocketError.ConnectionReset, reset.SocketErrorCode);
             guest.Dispose();
         }
 
         await Transfer.BothAtOnceAsync(network, family, 1_000_000);
         await Datagrams.EchoAsync(network, family, 1, 1000);
+    });
+
+    /// <summary>Nothing in the new process knows of them, and they would wait for ever.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(AddressFamily.InterNetwork)]
+    [InlineData(AddressFamily.InterNetworkV6)]
+    public Task Old_connections_that_only_wait_are_reset_too(AddressFamily family) => GuestNetwork.WithAsync(Plan, async network =>
+    {
+        await network.ConfigureByHandAsync();
+        await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), TcpServer.EchoAsync);
+        using Socket guest = await network.ConnectAsync(family, server.Port);
+        await EchoFlow.BeatAsync(guest, 1);
+        Task<int> waiting = guest.ReceiveAsync(new byte[100]);
+        await network.ReplaceSlirpAsync();
+        SocketException reset = await Assert.ThrowsAsync<SocketException>(() => waiting.WithinAsync("the reset of a connection that waits"));
+        Assert.Equal(SocketError.ConnectionReset, reset.SocketErrorCode);
     });
 
     /// <summary>Outside connections of the old process are closed with it, so that their peers notice.</summary>

@@ -39,5 +39,7 @@
 #include <linux/landlock.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/inet_diag.h>
 #include <linux/seccomp.h>
+#include <linux/sock_diag.h>
 #include <linux/udp.h>

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Slirp.Linux.Abi;
 
 internal struct sockaddr_nl
@@ -58,4 +60,42 @@ internal struct rtmsg
     public byte rtm_scope;
     public byte rtm_type;
     public uint rtm_flags;
+}
+
+/// <summary>Ports and addresses in network order.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal unsafe struct inet_diag_sockid
+{
+    public ushort idiag_sport;
+    public ushort idiag_dport;
+    public fixed byte idiag_src[16]; // IPv4 has the first four
+    public fixed byte idiag_dst[16];
+    public uint idiag_if;
+    public ulong idiag_cookie;
+}
+
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal struct inet_diag_req_v2
+{
+    public byte sdiag_family;
+    public byte sdiag_protocol;
+    public byte idiag_ext;
+    public byte pad;
+    public uint idiag_states;
+    public inet_diag_sockid id;
+}
+
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal struct inet_diag_msg
+{
+    public byte idiag_family;
+    public byte idiag_state;
+    public byte idiag_timer;
+    public byte idiag_retrans;
+    public inet_diag_sockid id;
+    public uint idiag_expires;
+    public uint idiag_rqueue;
+    public uint idiag_wqueue;
+    public uint idiag_uid;
+    public uint idiag_inode;
 }

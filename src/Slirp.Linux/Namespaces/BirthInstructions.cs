@@ -7,7 +7,7 @@ namespace Slirp.Linux.Namespaces;
 internal static unsafe class BirthInstructions
 {
     private const int AT_FDCWD = -100;
-    private const int AF_NETLINK = 16, SOCK_RAW = 3, NETLINK_ROUTE = 0;
+    private const int AF_NETLINK = 16, SOCK_RAW = 3, NETLINK_ROUTE = 0, NETLINK_SOCK_DIAG = 4;
     private const int QueueRegister = 0;
 
     /// <summary>Appends: open /dev/net/tun, TUNSETIFF, pass it out; then the other queues. The kernel says EINVAL when
@@ -41,13 +41,22 @@ internal static unsafe class BirthInstructions
         foreach (int one in refused) program.LandError(one);
     }
 
-    internal static void AddNetlink(ChildProgram program, ChildChannel channel)
+    internal static void AddNetlink(ChildProgram program, ChildChannel channel) =>
+        _ = AddSocket(program, channel, NETLINK_ROUTE, ChildMessage.Netlink);
+
+    /// <summary>Appends a socket that tells of the namespace's connections.</summary>
+    internal static void AddDiagnosis(ChildProgram program, ChildChannel channel) =>
+        program.LandError(AddSocket(program, channel, NETLINK_SOCK_DIAG, ChildMessage.Diagnosis)); // CONFIG_INET_DIAG
+
+    /// <returns>The instruction that opens it.</returns>
+    private static int AddSocket(ChildProgram program, ChildChannel channel, int family, ChildMessage word)
     {
         int step = program.Step("socket", "AF_NETLINK");
-        nint message = ChildChannel.PrepareDescriptor(program, ChildMessage.Netlink, out int* slot);
-        int open = program.Add(step, Syscalls.socket, AF_NETLINK, SOCK_RAW | (int)OpenFlags.O_CLOEXEC, NETLINK_ROUTE);
+        nint message = ChildChannel.PrepareDescriptor(program, word, out int* slot);
+        int open = program.Add(step, Syscalls.socket, AF_NETLINK, SOCK_RAW | (int)OpenFlags.O_CLOEXEC, family);
         program.Change(open).StoreResult = slot;
         _ = channel.AddSendDescriptor(program, step, message);
+        return open;
     }
 
     /// <returns>The steps whose errors are warnings.</returns>

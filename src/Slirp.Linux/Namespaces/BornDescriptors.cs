@@ -4,7 +4,7 @@ namespace Slirp.Linux.Namespaces;
 internal sealed class BornDescriptors : IDisposable
 {
     private readonly List<OwnedFd> _queues = [];
-    private OwnedFd? _netlink;
+    private OwnedFd? _netlink, _diagnosis;
 
     internal OwnedFd[] TakeQueues()
     {
@@ -18,6 +18,13 @@ internal sealed class BornDescriptors : IDisposable
         OwnedFd? netlink = _netlink;
         _netlink = null;
         return netlink;
+    }
+
+    internal OwnedFd? TakeDiagnosis()
+    {
+        OwnedFd? diagnosis = _diagnosis;
+        _diagnosis = null;
+        return diagnosis;
     }
 
     /// <summary>Collects descriptors until the child says something else.</summary>
@@ -35,6 +42,10 @@ internal sealed class BornDescriptors : IDisposable
                     _netlink?.Dispose();
                     _netlink = descriptor;
                     break;
+                case ChildMessage.Diagnosis when descriptor is not null:
+                    _diagnosis?.Dispose();
+                    _diagnosis = descriptor;
+                    break;
                 default:
                     descriptor?.Dispose();
                     return message;
@@ -49,5 +60,7 @@ internal sealed class BornDescriptors : IDisposable
         _queues.Clear();
         _netlink?.Dispose();
         _netlink = null;
+        _diagnosis?.Dispose();
+        _diagnosis = null;
     }
 }

@@ -27,6 +27,7 @@ internal enum ChildMessage
 
     TapQueue = 6,
     Netlink = 7,
+    Diagnosis = 8,
 }
 
 /// <summary>A pair of sockets that keeps messages apart: four octets each, and one descriptor where the message has one.</summary>

@@ -25,10 +25,11 @@ public sealed record AttachRequest
 /// <summary>What was born inside the namespace and works from outside it. The caller owns each descriptor.</summary>
 public sealed class AttachedNamespace : IDisposable
 {
-    internal AttachedNamespace(OwnedFd[] tapQueues, OwnedFd netlink, IReadOnlyList<NamespaceWarning> warnings)
+    internal AttachedNamespace(OwnedFd[] tapQueues, OwnedFd netlink, OwnedFd? diagnosis, IReadOnlyList<NamespaceWarning> warnings)
     {
         TapQueues = tapQueues;
         Netlink = netlink;
+        Diagnosis = diagnosis;
         Warnings = warnings;
     }
 
@@ -38,12 +39,16 @@ public sealed class AttachedNamespace : IDisposable
     /// <summary>A NETLINK_ROUTE socket of that namespace.</summary>
     public OwnedFd Netlink { get; }
 
+    /// <summary>For <c>DiagnosisSocket</c>, which takes it over; null if the kernel has none.</summary>
+    public OwnedFd? Diagnosis { get; }
+
     public IReadOnlyList<NamespaceWarning> Warnings { get; }
 
     public void Dispose()
     {
         foreach (OwnedFd queue in TapQueues) queue.Dispose();
         Netlink.Dispose();
+        Diagnosis?.Dispose();
     }
 }
 
@@ -74,7 +79,7 @@ public static class NamespaceAttach
             netlink?.Dispose();
             throw new LinuxException("clone", "this process", Errno.ECHILD, "the child process was ended by somebody");
         }
-        return new AttachedNamespace(born.TakeQueues(), netlink, WarningsOf(program, optional));
+        return new AttachedNamespace(born.TakeQueues(), netlink, born.TakeDiagnosis(), WarningsOf(program, optional));
     }
 
     internal static IReadOnlyList<NamespaceWarning> WarningsOf(ChildProgram program, List<int> steps)
@@ -99,6 +104,7 @@ public static class NamespaceAttach
         if (request.TapName is not null)
             BirthInstructions.AddTap(program, channel, request.TapName, request.QueueCount, request.VnetHeader);
         BirthInstructions.AddNetlink(program, channel);
+        BirthInstructions.AddDiagnosis(program, channel);
         List<int> optional = BirthInstructions.AddSysctls(program, request.Sysctls);
         program.End(channel);
         return optional;
