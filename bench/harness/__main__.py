@@ -73,11 +73,12 @@ class Machine:
         """The programs under test. Ours is copied, for the clone may be where another user cannot read."""
         slirpnet = os.path.join(self.scratch, "slirpnet")
         shutil.copyfile(os.environ.get("SLIRP_BINARY") or os.path.join(root, "out", "slirpnet"), slirpnet)
-        helper = os.path.join(self.scratch, "rtt")
-        run(["gcc", "-O2", "-o", helper, os.path.join(root, "bench", "harness", "rtt.c")])
-        for path in (slirpnet, helper):
+        helper, relay = os.path.join(self.scratch, "rtt"), os.path.join(self.scratch, "relay")
+        for program in (helper, relay):
+            run(["gcc", "-O2", "-o", program, os.path.join(root, "bench", "harness", os.path.basename(program) + ".c")])
+        for path in (slirpnet, helper, relay):
             os.chmod(path, 0o755)
-        return types.SimpleNamespace(scratch=self.scratch, slirpnet=slirpnet, helper=helper,
+        return types.SimpleNamespace(scratch=self.scratch, slirpnet=slirpnet, helper=helper, relay=relay,
                                      slirp4netns=shutil.which("slirp4netns"), pasta=shutil.which("pasta"))
 
 
@@ -111,7 +112,7 @@ class Comparison:
         if measure not in self._chosen.only:
             return
         for kind in self.links:
-            if kind is links.RootlessKit or only_user_mode and not kind.is_user_mode:
+            if measure not in kind.measured or only_user_mode and not kind.is_user_mode:
                 continue
             try:
                 link = kind(mtu, self._files)

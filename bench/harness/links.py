@@ -23,6 +23,8 @@ class Link:
     server_bind = ""    # the address servers listen on
     pid = None          # of the process that carries the traffic, where there is one
 
+    measured = ("tcp", "latency", "connections", "udp", "resources")
+
     # A link made with forward=PORT lets the host reach that port of the guest at (forward_address, PORT).
     forward_address = None
 
@@ -209,9 +211,36 @@ class Pasta(Link):
         self._space.close()
 
 
+class Relay(Link):
+    """The least that a program between a TAP and sockets can do (relay.c): bulk TCP from and to the namespace only."""
+    name, label = "relay", "bare relay in C (root)"
+    measured = ("tcp",)
+    address, server_bind = "10.0.2.2", "127.0.0.1"
+
+    def __init__(self, mtu, files):
+        self._space = Namespace()
+        self._process = spawn([files.relay, f"/proc/{self._space.pid}/ns/net", str(mtu)], stdout=subprocess.PIPE)
+        try:
+            await_octet(self._process.stdout.fileno(), READY_SECONDS, self.name)
+            for words in (f"link set tap0 mtu {mtu} txqueuelen 10000 up", "address add 10.0.2.100/24 dev tap0",
+                          f"neighbour add {self.address} lladdr 02:00:00:00:00:02 dev tap0"):
+                self._space.run(["ip", *words.split()])
+        except Exception:
+            self.close()
+            raise
+
+    def guest(self, argv):
+        return self._space.inside(argv)
+
+    def close(self):
+        end(self._process)
+        self._space.close()
+
+
 class RootlessKit(Link):
     """Its builtin port driver, which copies between a socket outside and one inside: no TAP is in the way."""
     name, label = "rootlesskit", "RootlessKit builtin (user)"
+    measured = ()
     forward_address = "127.0.0.1"
 
     # RootlessKit wants subordinate ids for its user: in a mount namespace of its own the user has some.
@@ -260,4 +289,4 @@ class RootlessKit(Link):
         end(self._process)
 
 
-ALL = {kind.name: kind for kind in (Loopback, Veth, Slirpnet, SlirpnetUser, Slirp4netns, Pasta, RootlessKit)}
+ALL = {kind.name: kind for kind in (Loopback, Veth, Relay, Slirpnet, SlirpnetUser, Slirp4netns, Pasta, RootlessKit)}

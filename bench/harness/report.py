@@ -12,7 +12,7 @@ from processes import run
 
 CELLS = [(mtu, direction) for mtu in (1500, 65520) for direction in ("up", "down")]
 DIRECTIONS = {"up": "from namespace", "down": "to namespace"}
-COLOURS = {"loopback": "#c8c8c8", "veth": "#7f7f7f", "slirpnet": "#1b6ca8", "slirpnet-user": "#6fb1dd",
+COLOURS = {"loopback": "#c8c8c8", "veth": "#7f7f7f", "relay": "#b7b389", "slirpnet": "#1b6ca8", "slirpnet-user": "#6fb1dd",
            "slirp4netns": "#e08a3c", "pasta": "#b5518b"}
 
 
