@@ -23,8 +23,12 @@ internal static class Program
     /// <summary>Callers leak descriptors into what they start; one kept open here may keep somebody else waiting.</summary>
     private static void CloseWhatWasNotMeant(AttachOptions options)
     {
-        int tap = options.Target.Target is AttachTarget.ByTapFd given ? given.Fd : -1;
-        Descriptor.CloseInherited(tap, options.Lifecycle.ReadyFd ?? -1, options.Lifecycle.ExitFd ?? -1);
+        List<int> wanted = [options.Lifecycle.ReadyFd ?? -1, options.Lifecycle.ExitFd ?? -1];
+        if (options.Target.Target is AttachTarget.ByTapFd tap) wanted.Add(tap.Fd);
+        string? target = options.Target.Target is AttachTarget.ByPath given ? given.Path : null;
+        foreach (string? path in new[] { target, options.Target.UsernsPath, options.Lifecycle.ApiSocket })
+            if (Descriptor.NumberIn(path) is int named) wanted.Add(named);
+        Descriptor.CloseInherited([.. wanted]);
     }
 
     private static int Serve(CliCommand command)

@@ -107,6 +107,19 @@ public static class Descriptor
             return Libc.Call(Syscalls.unlinkat, directory.Value, (nint)p, 0);
     }
 
+    /// <summary>The descriptor that a path goes through (/proc/self/fd/5, /dev/fd/5/name); null for any other path.</summary>
+    public static int? NumberIn(string? path)
+    {
+        foreach (string prefix in (ReadOnlySpan<string>)["/proc/self/fd/", "/dev/fd/"])
+        {
+            if (path?.StartsWith(prefix, StringComparison.Ordinal) != true) continue;
+            ReadOnlySpan<char> rest = path.AsSpan(prefix.Length);
+            int end = rest.IndexOf('/');
+            if (int.TryParse(end < 0 ? rest : rest[..end], out int number)) return number;
+        }
+        return null;
+    }
+
     /// <summary>Closes what this process was started with and did not ask for: whatever is above 2, not close-on-exec, and
     /// not in <paramref name="wanted"/>. What the runtime and this program open is close-on-exec.</summary>
     public static void CloseInherited(params ReadOnlySpan<int> wanted)

@@ -37,6 +37,21 @@ public class InheritedStateTests(ITestOutputHelper output)
                 Assert.Equal(0, (await network.Slirp.WaitAsync()).Status);
             });
 
+    /// <summary>What was inherited and is not named is closed; a path may name it too.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task A_namespace_may_be_named_through_an_inherited_descriptor()
+    {
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        await using SlirpProcess slirp = SlirpProcess.Start(
+        [
+            "bash", "-c", $"exec 7<{guest.NetPath} 8</dev/null; exec \"$@\"", "bash",
+            Machine.Binary, "-c", "-r", "3", "-e", "4", "--netns-type=path", "/proc/self/fd/7", GuestNetwork.TapName,
+        ]);
+        await slirp.ReadyAsync();
+        (await guest.RunAsync("ping", "-c", "1", "10.0.2.2")).Succeeded();
+        Assert.False(File.Exists($"/proc/{slirp.Pid}/fd/8") && File.ResolveLinkTarget($"/proc/{slirp.Pid}/fd/8", false)?.FullName == "/dev/null");
+    }
+
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task Run_needs_no_environment() =>
         Assert.Equal(3, (await ChildProcess.RunAsync("env", "-i", Machine.Binary, "run", "--", "/bin/sh", "-c", "exit 3")).Status);

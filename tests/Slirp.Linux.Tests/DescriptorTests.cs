@@ -92,4 +92,13 @@ public class DescriptorTests
         Assert.Equal(Errno.EIO, Assert.Throws<LinuxException>(() => SysResult.Failure(Errno.EIO).OrThrow("step", "object")).Errno);
         Assert.Equal(7, new SysResult(7).OrThrow("step", "object"));
     }
+
+    [Theory]
+    [InlineData("/proc/self/fd/5", 5)]
+    [InlineData("/dev/fd/17/api.sock", 17)]
+    [InlineData("/proc/self/fd/", null)]
+    [InlineData("/proc/self/fd/x", null)]
+    [InlineData("/run/netns/5", null)]
+    [InlineData(null, null)]
+    public void A_path_may_go_through_a_descriptor(string? path, int? number) => Assert.Equal(number, Descriptor.NumberIn(path));
 }
