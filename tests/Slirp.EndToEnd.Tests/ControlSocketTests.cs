@@ -39,9 +39,9 @@ public sealed class ControlSocketTests : IDisposable
 
             await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
             using Socket live = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-            await EchoesAsync(live);
+            await EchoFlow.BeatAsync(live, seed: 7);
             Assert.Equal("""{"return":{}}""", await _api.AskAsync("""{"execute":"remove_hostfwd","arguments":{"id":1}}"""));
-            await EchoesAsync(live);
+            await EchoFlow.BeatAsync(live, seed: 7);
             using Socket late = ForwardPlan.From(network, "127.0.0.1");
             var refused = await Assert.ThrowsAsync<SocketException>(
                 () => late.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync("the refusal"));
@@ -49,7 +49,7 @@ public sealed class ControlSocketTests : IDisposable
             Assert.Equal("""{"return":{"id":3}}""", await _api.AskAsync(
                 """{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":8080,"guest_port":80}}"""));
             using Socket again = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-            await EchoesAsync(again);
+            await EchoFlow.BeatAsync(again, seed: 7);
         });
 
     [EndToEndFact(SlirpnetOnly = true)]
@@ -72,13 +72,13 @@ public sealed class ControlSocketTests : IDisposable
             Assert.Equal($$$"""{"return":{"id":{{{id}}}}}""", await _api.AskAsync(
                 $$$"""{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":{{{20_000 + id}}},"guest_port":80}}"""));
             using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 20_000 + id);
-            await EchoesAsync(client);
+            await EchoFlow.BeatAsync(client, seed: 7);
         }
         using JsonDocument chosen = JsonDocument.Parse(await _api.AskAsync(
             """{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":0,"guest_port":80}}"""));
         int port = chosen.RootElement.GetProperty("return").GetProperty("host_port").GetInt32();
         using Socket last = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", port);
-        await EchoesAsync(last);
+        await EchoFlow.BeatAsync(last, seed: 7);
     });
 
     [EndToEndFact(SlirpnetOnly = true)]
@@ -95,7 +95,7 @@ public sealed class ControlSocketTests : IDisposable
             """{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":8080,"guest_port":80}}"""));
         await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
         using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-        await EchoesAsync(client);
+        await EchoFlow.BeatAsync(client, seed: 7);
         silent.ForEach(s => s.Dispose());
     });
 
@@ -106,7 +106,7 @@ public sealed class ControlSocketTests : IDisposable
             """{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":8080,"guest_port":80}}"""));
         await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
         using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-        await EchoesAsync(client);
+        await EchoFlow.BeatAsync(client, seed: 7);
         using JsonDocument reply = JsonDocument.Parse(await _api.AskAsync("""{"execute":"status"}"""));
         JsonElement status = reply.RootElement.GetProperty("return");
         Assert.Equal(1, status.GetProperty("forwards").GetInt32());
@@ -138,18 +138,4 @@ public sealed class ControlSocketTests : IDisposable
     }
 
     private SlirpPlan WithApi() => ForwardPlan.With("-a", SocketPath);
-
-    private static async Task EchoesAsync(Socket client)
-    {
-        byte[] sent = Payload.Octets(7, 1000);
-        await client.SendAsync(sent).WithinAsync("a send");
-        var got = new byte[sent.Length];
-        for (int length = 0; length < got.Length;)
-        {
-            int count = await client.ReceiveAsync(got.AsMemory(length)).WithinAsync("an echo");
-            Assert.NotEqual(0, count);
-            length += count;
-        }
-        Assert.Equal(sent, got);
-    }
 }

@@ -56,7 +56,7 @@ public class TcpForwardTests
             await TcpServer.EchoAsync(socket);
         }, 80);
         using Socket client = await ForwardPlan.ConnectAsync(network, ForwardPlan.Outside6, ForwardPlan.Hit6, 8080);
-        await EchoesAsync(client);
+        await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
         Assert.Equal(IPAddress.Parse(ForwardPlan.Outside6), ((IPEndPoint)peer!).Address);
     });
 
@@ -83,7 +83,7 @@ public class TcpForwardTests
         {
             await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
             using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-            await EchoesAsync(client);
+            await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
             using Socket elsewhere = ForwardPlan.From(network, ForwardPlan.Outside);
             var refused = await Assert.ThrowsAsync<SocketException>(
                 () => elsewhere.ConnectAsync(IPAddress.Parse(ForwardPlan.Hit), 8080).WithinAsync("the refusal"));
@@ -97,7 +97,7 @@ public class TcpForwardTests
         {
             await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
             using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.4.1", 8080);
-            await EchoesAsync(client);
+            await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
             using Socket elsewhere = ForwardPlan.From(network, "127.0.0.1");
             var refused = await Assert.ThrowsAsync<SocketException>(
                 () => elsewhere.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync("the refusal"));
@@ -121,9 +121,9 @@ public class TcpForwardTests
                 clients.Add(client);
                 client.Bind(new IPEndPoint(IPAddress.Parse(from), 5555));
                 await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync($"a connection from {from}");
-                await EchoesAsync(client);
+                await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
             }
-            foreach (Socket client in clients) await EchoesAsync(client);
+            foreach (Socket client in clients) await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
             Assert.Equal(3, peers.Distinct().Count());
             clients.ForEach(c => c.Dispose());
         });
@@ -138,7 +138,7 @@ public class TcpForwardTests
             for (int port = 9000; port < 9200; port++)
             {
                 using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", port);
-                await EchoesAsync(client);
+                await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
             }
             foreach (TcpServer server in servers) await server.DisposeAsync();
         });
@@ -188,7 +188,7 @@ public class TcpForwardTests
             await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync($"connection {i}");
         }
         for (int i = 0; i < clients.Count - 1; i++) clients[i].Dispose();
-        await EchoesAsync(clients[^1]);
+        await EchoFlow.BeatAsync(clients[^1], seed: 9, length: 10_000);
         clients[^1].Dispose();
         Assert.False(slirp.HasExited);
     }
@@ -239,7 +239,7 @@ public class TcpForwardTests
             {
                 using Socket client = host.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 await client.ConnectAsync(IPAddress.Loopback, 8080).WithinAsync($"connection {i}");
-                await EchoesAsync(client);
+                await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
             }
             slirp.Signal(UnixSignal.Terminate);
             Assert.Equal(0, (await slirp.WaitAsync()).Status);
@@ -254,20 +254,6 @@ public class TcpForwardTests
     private static async Task OnceAsync(GuestNetwork network)
     {
         using Socket client = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080);
-        await EchoesAsync(client);
-    }
-
-    private static async Task EchoesAsync(Socket client)
-    {
-        byte[] sent = Payload.Octets(9, 10_000);
-        await client.SendAsync(sent).WithinAsync("a send");
-        var got = new byte[sent.Length];
-        for (int length = 0; length < got.Length;)
-        {
-            int count = await client.ReceiveAsync(got.AsMemory(length)).WithinAsync("an echo");
-            Assert.NotEqual(0, count);
-            length += count;
-        }
-        Assert.Equal(sent, got);
+        await EchoFlow.BeatAsync(client, seed: 9, length: 10_000);
     }
 }

@@ -7,14 +7,10 @@ using Xunit;
 namespace Slirp.Core.Tests.Tcp;
 
 /// <summary>RFC 8985 toward the guest: what is lost is told by what arrives after it, and the tail by a probe.</summary>
-public sealed class RackTests : TcpConversation
+public sealed class RackTests : LossConversation
 {
-    private const int Mss = 1000;
-    private readonly byte[] _stream = Octets(400_000, 3);
-    private int _said;
-
-    /// <summary>One segment to a frame, so that a script can lose one; a round trip of 8 ms is measured at first.</summary>
-    public RackTests() : base(new TcpHarnessOptions { Offloads = LinkOffloads.None })
+    /// <summary>A round trip of 8 ms is measured at first.</summary>
+    public RackTests()
     {
         Guest.SynOptions = new TcpOptions { Mss = Mss, WindowScale = 7, SackPermitted = true };
         Guest.Sends(Syn);
@@ -23,27 +19,6 @@ public sealed class RackTests : TcpConversation
         World.AdvanceMilliseconds(8);
         Guest.Receives(SynAck);
         Guest.Sends(Ack);
-    }
-
-    private void LosesSegments(int count)
-    {
-        Host.Says(_stream.AsSpan(_said, count * Mss));
-        _said += count * Mss;
-        Assert.Equal(count, World.Host.Frames.Count);
-        World.Host.Frames.Clear();
-    }
-
-    private void Acknowledges(int segments, params (int From, int To)[] sacked)
-    {
-        var blocks = default(SackBlocks);
-        foreach ((int from, int to) in sacked) blocks.Add(Guest.PeerIss + 1 + from * Mss, Guest.PeerIss + 1 + to * Mss);
-        Guest.Sends(Ack, ack: 1 + segments * Mss, options: new TcpOptions { Sack = blocks });
-    }
-
-    private void SendsSegment(int index)
-    {
-        SentPacket packet = Guest.Receives(Ack, seq: 1 + index * Mss, length: Mss);
-        Assert.True(packet.TcpPayload.SequenceEqual(_stream.AsSpan(index * Mss, Mss)), $"segment {index} has other octets");
     }
 
     [Fact]
@@ -144,7 +119,7 @@ public sealed class RackTests : TcpConversation
         Acknowledges(40);
         LosesSegments(1);
         Acknowledges(41);
-        Host.Says(_stream.AsSpan(0, 100_000));
+        Host.Says(Stream.AsSpan(0, 100_000));
         Assert.InRange(World.Host.Frames.Count, 19, 22);
         Guest.TakesAll();
     }
@@ -159,7 +134,7 @@ public sealed class RackTests : TcpConversation
         Acknowledges(40, (39, 40)); // D-SACK
         LosesSegments(1);
         Acknowledges(41);
-        Host.Says(_stream.AsSpan(0, 100_000));
+        Host.Says(Stream.AsSpan(0, 100_000));
         Assert.Equal(100, World.Host.Frames.Count);
         Guest.TakesAll();
     }

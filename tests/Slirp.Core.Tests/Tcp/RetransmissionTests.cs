@@ -7,43 +7,12 @@ using Xunit;
 namespace Slirp.Core.Tests.Tcp;
 
 /// <summary>Loss on the way to the guest: RFC 6298 (timer), 5681 and 6582 (duplicates), 6675 (SACK).</summary>
-public sealed class RetransmissionTests : TcpConversation
+public sealed class RetransmissionTests : LossConversation
 {
-    private const int Mss = 1000;
-    private readonly byte[] _stream = Octets(400_000, 3);
-    private int _said;
-
-    public RetransmissionTests() : base(new TcpHarnessOptions { Offloads = LinkOffloads.None })
-    {
-        // One segment to a frame, so that a script can lose one.
-    }
-
     private void Begins(bool sack = true)
     {
         Guest.SynOptions = new TcpOptions { Mss = Mss, WindowScale = 7, SackPermitted = sack };
         Guest.Connects();
-    }
-
-    /// <summary>The host says so many segments; all frames are forgotten, so the guest saw none.</summary>
-    private void LosesSegments(int count)
-    {
-        Host.Says(_stream.AsSpan(_said, count * Mss));
-        _said += count * Mss;
-        Assert.Equal(count, World.Host.Frames.Count);
-        World.Host.Frames.Clear();
-    }
-
-    private void Acknowledges(int segments, params (int From, int To)[] sacked)
-    {
-        var blocks = default(SackBlocks);
-        foreach ((int from, int to) in sacked) blocks.Add(Guest.PeerIss + 1 + from * Mss, Guest.PeerIss + 1 + to * Mss);
-        Guest.Sends(Ack, ack: 1 + segments * Mss, options: new TcpOptions { Sack = blocks });
-    }
-
-    private void SendsSegment(int index)
-    {
-        SentPacket packet = Guest.Receives(Ack, seq: 1 + index * Mss, length: Mss);
-        Assert.True(packet.TcpPayload.SequenceEqual(_stream.AsSpan(index * Mss, Mss)), $"segment {index} has other octets");
     }
 
     [Fact]
@@ -164,7 +133,7 @@ public sealed class RetransmissionTests : TcpConversation
         SendsSegment(0);
         Acknowledges(100);
         Guest.ReceivesNothing();
-        Host.Says(_stream.AsSpan(0, 200_000));
+        Host.Says(Stream.AsSpan(0, 200_000));
         Assert.InRange(World.Host.Frames.Count, 45, 55);
         Guest.TakesAll();
     }
@@ -209,7 +178,7 @@ public sealed class RetransmissionTests : TcpConversation
     public void A_lost_FIN_behind_reported_data_is_recovered()
     {
         Begins();
-        Host.Socket.Deliver(_stream.AsSpan(0, 5 * Mss));
+        Host.Socket.Deliver(Stream.AsSpan(0, 5 * Mss));
         Host.Socket.DeliverEndOfFile();
         World.Turn();
         World.Host.Frames.Clear();
@@ -229,7 +198,7 @@ public sealed class RetransmissionTests : TcpConversation
         SendsSegment(0);
         Acknowledges(5); // the first copies had arrived after all
         Guest.ReceivesNothing();
-        Host.Says(_stream.AsSpan(_said, Mss));
+        Host.Says(Stream.AsSpan(Said, Mss));
         SendsSegment(5);
     }
 
