@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Slirp.Linux.Namespaces;
+using Slirp.Linux.Tests.Support;
 using Xunit;
 
 namespace Slirp.Linux.Tests.Namespaces;
@@ -9,7 +10,7 @@ public class ChildProcessTests
     [Fact]
     public void A_clone_that_never_greets_is_ended_and_leaves_nothing()
     {
-        int before = Directory.GetFiles("/proc/self/fd").Length;
+        HashSet<string> before = OpenDescriptors.Now();
         using (var program = new ChildProgram())
         using (var channel = new ChildChannel())
         {
@@ -18,7 +19,7 @@ public class ChildProcessTests
             var e = Assert.Throws<LinuxException>(() => ChildProcess.Start(program, channel, helloTimeoutMilliseconds: 20));
             Assert.Equal(Errno.ETIMEDOUT, e.Errno);
         }
-        Assert.Equal(before, Directory.GetFiles("/proc/self/fd").Length);
+        OpenDescriptors.AssertNoneAddedTo(before);
         Assert.DoesNotContain("Z", Children());
     }
 

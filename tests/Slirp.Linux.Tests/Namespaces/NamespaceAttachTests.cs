@@ -105,13 +105,13 @@ public class NamespaceAttachTests
     {
         using var holder = new NamespaceHolder();
         Attach(holder, "tap0").Dispose(); // what is opened once and kept
-        int before = Directory.GetFiles("/proc/self/fd").Length;
+        HashSet<string> before = OpenDescriptors.Now();
         for (int i = 0; i < 20; i++)
         {
             Attach(holder, "tap0").Dispose();
             Assert.Throws<LinuxException>(() => Attach(holder, "a_name_that_is_too_long"));
         }
-        Assert.Equal(before, Directory.GetFiles("/proc/self/fd").Length);
+        OpenDescriptors.AssertNoneAddedTo(before);
         AssertNoneUnreaped();
     }
 

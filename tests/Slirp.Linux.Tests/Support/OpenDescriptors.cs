@@ -1,0 +1,35 @@
+using Xunit;
+
+namespace Slirp.Linux.Tests.Support;
+
+/// <summary>What this process has open, to be compared with what it had open before.</summary>
+/// <remarks>By number and by what it leads to, not by count: the collector closes what earlier tests left behind whenever
+/// it likes, so that there may be fewer at any time. Only one that was not there before is a leak.</remarks>
+internal static class OpenDescriptors
+{
+    public static HashSet<string> Now()
+    {
+        var open = new HashSet<string>();
+        foreach (string path in Directory.GetFiles("/proc/self/fd"))
+        {
+            // The one that lists the folder is gone when it is asked about.
+            if (LinkTarget(path) is { } target) open.Add($"{Path.GetFileName(path)} -> {target}");
+        }
+        return open;
+    }
+
+    public static void AssertNoneAddedTo(HashSet<string> before) =>
+        Assert.Empty(Now().Where(descriptor => !before.Contains(descriptor)));
+
+    private static string? LinkTarget(string path)
+    {
+        try
+        {
+            return new FileInfo(path).LinkTarget;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+}
