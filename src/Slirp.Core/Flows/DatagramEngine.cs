@@ -175,30 +175,23 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         return error;
     }
 
-    /// <summary>Sends one datagram, or several of one size.</summary>
-    private protected HostError Send(TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options)
-    {
-        _current = mapping;
-        HostError error = DatagramSends.Send(ref _world, mapping.Socket, host, payload, options);
-        _current = null;
-        return error;
-    }
-
-    /// <summary>Sends one by one what could not be sent as a train.</summary>
+    /// <summary>Sends one datagram or a train, one by one if the host refuses it as a train.</summary>
+    /// <param name="trainLimit">Less, once it is known that longer datagrams do not go in trains.</param>
     /// <param name="lost">How many were not taken.</param>
-    private protected HostError SendEach(
-        TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options, out int lost)
+    private protected HostError Send(
+        TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options, ref int trainLimit, out int lost)
     {
         _current = mapping;
-        HostError error = DatagramSends.SendEach(ref _world, mapping.Socket, host, payload, options, out lost);
+        HostError error = DatagramSends.SendAll(ref _world, mapping.Socket, host, payload, options, ref trainLimit, out lost);
         _current = null;
         return error;
     }
 
-    /// <summary>Counts a datagram that the host did not take, and tells the guest why.</summary>
-    private protected void Fail(TMapping mapping, IpEndpoint host, HostError error, ReadOnlySpan<byte> ipPacket, Instant now)
+    /// <summary>Counts the datagrams that the host did not take, and tells the guest why.</summary>
+    private protected void Fail(
+        TMapping mapping, IpEndpoint host, HostError error, int lost, ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        Counters.Drop(SendFailed);
+        Counters.Drop(SendFailed, lost);
         // Nobody can have refused what was not sent: that is yet another datagram's error, and the queue tells of it.
         if (DatagramSends.IsMomentary(error) || error == HostError.ConnectionRefused) return;
         bool v4 = mapping.IsIpv4;

@@ -16,29 +16,25 @@ internal static class DatagramSends
         return result.Error;
     }
 
-    /// <summary>Sends one by one what could not be sent as a train.</summary>
+    /// <summary>Sends one datagram or a train, one by one if the host refuses it as a train.</summary>
+    /// <param name="trainLimit">The longest datagram that is worth a train: less, once the host refused one whose datagrams
+    /// it then took alone.</param>
     /// <param name="lost">How many were not taken.</param>
     /// <returns>Why the first of those was not.</returns>
-    public static HostError SendEach<TWorld>(
-        ref TWorld world, HostSocket socket, IpEndpoint to, ReadOnlySpan<byte> payload, in DatagramOptions options, out int lost)
+    public static HostError SendAll<TWorld>(
+        ref TWorld world, HostSocket socket, IpEndpoint to, ReadOnlySpan<byte> payload, in DatagramOptions options,
+        ref int trainLimit, out int lost)
         where TWorld : struct, IWorld
     {
-        DatagramOptions single = options with { SegmentSize = 0 };
-        var first = HostError.None;
         lost = 0;
-        while (!payload.IsEmpty)
-        {
-            HostError error = Send(ref world, socket, to, payload[..Math.Min(options.SegmentSize, payload.Length)], single);
-            if (error != HostError.None && first == HostError.None) first = error;
-            if (IsMomentary(error)) // no room for this one, nor for those behind it
-            {
-                lost += CountOf(payload.Length, options.SegmentSize);
-                return first;
-            }
-            if (error != HostError.None) lost++;
-            payload = payload[Math.Min(options.SegmentSize, payload.Length)..];
-        }
-        return first;
+        HostError error = Send(ref world, socket, to, payload, options);
+        if (error == HostError.None) return error;
+        int count = CountOf(payload.Length, options.SegmentSize);
+        lost = count;
+        if (options.SegmentSize == 0 || IsMomentary(error)) return error;
+        error = SendEach(ref world, socket, to, payload, options, out lost);
+        if (lost < count) trainLimit = Math.Min(trainLimit, options.SegmentSize - 1);
+        return error;
     }
 
     /// <summary>How many datagrams of one size so many octets are.</summary>
@@ -48,4 +44,27 @@ internal static class DatagramSends
 
     /// <summary>The host has no room now: lost, as on any full queue.</summary>
     public static bool IsMomentary(HostError error) => error is HostError.WouldBlock or HostError.NoBuffers;
+
+    private static HostError SendEach<TWorld>(
+        ref TWorld world, HostSocket socket, IpEndpoint to, ReadOnlySpan<byte> payload, in DatagramOptions options, out int lost)
+        where TWorld : struct, IWorld
+    {
+        DatagramOptions single = options with { SegmentSize = 0 };
+        var first = HostError.None;
+        lost = 0;
+        while (!payload.IsEmpty)
+        {
+            ReadOnlySpan<byte> datagram = payload[..Math.Min(options.SegmentSize, payload.Length)];
+            HostError error = Send(ref world, socket, to, datagram, single);
+            if (error != HostError.None && first == HostError.None) first = error;
+            if (IsMomentary(error)) // no room for this one, nor for those behind it
+            {
+                lost += CountOf(payload.Length, options.SegmentSize);
+                return first;
+            }
+            if (error != HostError.None) lost++;
+            payload = payload[datagram.Length..];
+        }
+        return first;
+    }
 }

@@ -133,16 +133,10 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
         UdpMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options,
         ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        HostError error = Send(mapping, host, payload, options);
-        if (error == HostError.None) return;
-        int count = DatagramSends.CountOf(payload.Length, options.SegmentSize), lost = count;
-        if (options.SegmentSize > 0 && !DatagramSends.IsMomentary(error))
-        {
-            error = SendEach(mapping, host, payload, options, out lost);
-            if (lost < count) mapping.TrainLimit = Math.Min(mapping.TrainLimit, options.SegmentSize - 1);
-        }
-        if (lost > 1) Counters.Drop(SendFailed, lost - 1);
-        if (lost > 0) Fail(mapping, host, error, ipPacket, now);
+        int trainLimit = mapping.TrainLimit;
+        HostError error = Send(mapping, host, payload, options, ref trainLimit, out int lost);
+        mapping.TrainLimit = trainLimit;
+        if (error != HostError.None) Fail(mapping, host, error, lost, ipPacket, now);
     }
 
     private Instant DeadlineAfterQuestion(UdpMapping mapping, ushort port, Instant now)

@@ -156,17 +156,13 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
     private void SendNow(
         UdpAssociation association, ReadOnlySpan<byte> payload, in DatagramOptions options, ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        HostSocket socket = association.Port!.Socket;
-        HostError error = DatagramSends.Send(ref _world, socket, association.Remote, payload, options);
+        int trainLimit = association.TrainLimit;
+        HostError error = DatagramSends.SendAll(
+            ref _world, association.Port!.Socket, association.Remote, payload, options, ref trainLimit, out int lost);
+        association.TrainLimit = trainLimit;
         if (error == HostError.None) return;
-        int count = DatagramSends.CountOf(payload.Length, options.SegmentSize), lost = count;
-        if (options.SegmentSize > 0 && !DatagramSends.IsMomentary(error))
-        {
-            error = DatagramSends.SendEach(ref _world, socket, association.Remote, payload, options, out lost);
-            if (lost < count) association.TrainLimit = Math.Min(association.TrainLimit, options.SegmentSize - 1);
-        }
         _counters.Drop(DropReason.UdpHostSendFailed, lost);
-        if (lost == 0 || error != HostError.MessageTooLong) return;
+        if (error != HostError.MessageTooLong) return;
         // Without an error queue nobody names the path's MTU: the guest feels its way down (RFC 1191 section 7.1).
         bool v4 = association.Key.Guest.Address.IsIpv4;
         int length = ipPacket.Length > 0 && options.SegmentSize > 0 ? options.SegmentSize : ipPacket.Length;
