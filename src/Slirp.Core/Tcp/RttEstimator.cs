@@ -13,6 +13,8 @@ public struct RttEstimator
     /// <summary>The timeout is longer than what was measured asks for.</summary>
     public readonly bool IsBackedOff => _backoff > 0;
 
+    public readonly bool IsMeasured => _srtt > 0;
+
     public readonly TimeSpan Smoothed => TimeSpan.FromTicks(_srtt / 100);
 
     /// <summary>The shortest ever measured; zero before the first.</summary>
@@ -43,6 +45,16 @@ public struct RttEstimator
             _srtt += (r - _srtt) / 8;
             if (_srtt <= 0) _srtt = 1;
         }
+        _backoff = 0;
+    }
+
+    /// <param name="milliseconds">Measured by a clock of milliseconds: right to within one of them.</param>
+    public void SampleCoarsely(int milliseconds)
+    {
+        long minimum = _minimum;
+        // Of what is faster than the clock it shows no more than that.
+        if (milliseconds > 0 || _srtt == 0 || _srtt > 1_000_000) Sample(TimeSpan.FromMilliseconds(Math.Max(1, milliseconds)));
+        _minimum = minimum;
         _backoff = 0;
     }
 

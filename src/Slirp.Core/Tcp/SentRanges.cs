@@ -160,6 +160,14 @@ public sealed class SentRanges
         Merge(0, _count);
     }
 
+    /// <summary>Nothing was lost after all: the answer was late.</summary>
+    public void MarkNoneLost()
+    {
+        for (int i = 0; i < _count; i++) At(i).IsLost = false;
+        Lost = 0;
+        Merge(0, _count);
+    }
+
     /// <summary>What was reported held may have been discarded.</summary>
     public void ForgetSacks()
     {

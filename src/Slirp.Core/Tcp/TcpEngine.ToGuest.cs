@@ -138,6 +138,8 @@ public sealed partial class TcpEngine<TWorld>
     {
         flow.Sent ??= new SentRanges();
         flow.Sent.Sent(start, flow.SndNxt, now);
+        // A lone segment may be answered late, and what follows makes the guest answer both at once.
+        if (start.Since(flow.SndUna) <= flow.Mss && !IsRecovering(flow)) (flow.ProbeFrom, flow.HoleProbes) = (now, 0);
         StartRetransmitTimer(flow, now);
         SetTailProbe(flow, now);
     }
@@ -192,6 +194,7 @@ public sealed partial class TcpEngine<TWorld>
         if (available <= 0) SendSegment(flow, start, TcpFlags.Fin | TcpFlags.Ack, default, now);
         else sent = SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now);
         flow.TimedSequence = null;
+        flow.ProbeFrom = now;
         flow.Sent!.Resent(start, start + sent, now);
         _counters.TcpSegmentsRetransmitted += SegmentsIn(flow, sent);
         StartRetransmitTimer(flow, now);
@@ -218,7 +221,8 @@ public sealed partial class TcpEngine<TWorld>
         SequenceNumber ack = flow.Guest == GuestTcpState.SynSent ? default : flow.RcvNxt;
         if (flow.Guest != GuestTcpState.SynSent) flow.RcvAdv = SequenceNumber.Later(flow.RcvAdv, flow.RcvNxt + window);
         var fields = new TcpFields(flow.Key.Remote.Port, flow.Key.Guest.Port, flow.Iss, ack, flags, (ushort)window);
-        if (flow.SndNxt == flow.Iss) (flow.TimedSequence, flow.TimedAt) = (flow.Iss + 1, now);
+        // Only the first copy can be measured (Karn): a guest that repeats its SYN makes us repeat ours.
+        (flow.TimedSequence, flow.TimedAt) = (flow.SndNxt == flow.Iss ? flow.Iss + 1 : null, now);
         flow.SndNxt = flow.Iss + 1;
         flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
         flow.AckPending = false;

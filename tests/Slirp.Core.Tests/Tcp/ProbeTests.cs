@@ -1,0 +1,198 @@
+using Slirp.Core.Tcp;
+using Slirp.Testing;
+using Slirp.Wire;
+using Xunit;
+
+namespace Slirp.Core.Tests.Tcp;
+
+/// <summary>Losses that nothing tells of: where reports are not to be had, or what mends a loss is lost itself, the oldest
+/// segment is sent again after two round trips, and the timer is never needed.</summary>
+public sealed class ProbeTests : LossConversation
+{
+    /// <summary>A round trip of 8 ms is measured at first.</summary>
+    private void Begins(bool sack = false, bool timestamps = false)
+    {
+        Guest.HasTimestamps = timestamps;
+        Guest.SynOptions = new TcpOptions
+        {
+            Mss = (ushort)(timestamps ? Mss + 12 : Mss),
+            WindowScale = 7,
+            SackPermitted = sack,
+            HasTimestamps = timestamps,
+            TimestampValue = Guest.TimestampNow,
+        };
+        Guest.Sends(Syn);
+        World.Host.Last.CompleteConnect();
+        World.Turn();
+        World.AdvanceMilliseconds(8);
+        Guest.Receives(SynAck);
+        Guest.Sends(Ack);
+    }
+
+    private void NoTimerFired() => Assert.Equal(0, World.Counters.TcpRetransmitTimeouts);
+
+    [Fact]
+    public void A_flight_that_is_lost_is_begun_again_after_two_round_trips()
+    {
+        Begins();
+        LosesSegments(5);
+        World.AdvanceMilliseconds(15);
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(2);
+        SendsSegment(0);
+        Guest.ReceivesNothing();
+        for (int i = 1; i < 5; i++)
+        {
+            Acknowledges(i);
+            SendsSegment(i);
+            Guest.ReceivesNothing();
+        }
+        Acknowledges(5);
+        World.AdvanceSeconds(10);
+        Guest.ReceivesNothing();
+        NoTimerFired();
+    }
+
+    [Fact]
+    public void A_lone_segment_may_wait_for_its_acknowledgment()
+    {
+        Begins();
+        LosesSegments(1);
+        World.AdvanceMilliseconds(195);
+        Guest.ReceivesNothing();
+    }
+
+    [Fact]
+    public void One_duplicate_in_a_small_flight_is_enough()
+    {
+        Begins();
+        LosesSegments(2);
+        World.AdvanceMilliseconds(8);
+        Acknowledges(0);
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(3); // the time that RACK gives a late segment
+        SendsSegment(0);
+        Guest.ReceivesNothing();
+        Acknowledges(2);
+        World.AdvanceSeconds(10);
+        Guest.ReceivesNothing();
+        NoTimerFired();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_retransmission_that_is_lost_is_sent_again_without_the_timer(bool sack)
+    {
+        Begins(sack);
+        LosesSegments(10);
+        World.AdvanceMilliseconds(8);
+        for (int i = 0; i < 3; i++)
+        {
+            if (sack) Acknowledges(0, (1, 10));
+            else Acknowledges(0);
+        }
+        SendsSegment(0);
+        World.AdvanceMilliseconds(15);
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(2);
+        SendsSegment(0);
+        Guest.ReceivesNothing();
+        Acknowledges(10);
+        World.AdvanceSeconds(10);
+        Guest.ReceivesNothing();
+        NoTimerFired();
+    }
+
+    [Fact]
+    public void What_is_lost_after_a_timeout_does_not_wait_for_a_longer_one()
+    {
+        Begins();
+        LosesSegments(20);
+        while (World.Counters.TcpRetransmitTimeouts < 3)
+        {
+            World.Host.Frames.Clear();
+            World.AdvanceMilliseconds(1);
+        }
+        SendsSegment(0);
+        Acknowledges(1);
+        SendsSegment(1);
+        SendsSegment(2);
+        Guest.ReceivesNothing(); // they are lost
+        World.AdvanceMilliseconds(17);
+        SendsSegment(1);
+        Assert.Equal(3, World.Counters.TcpRetransmitTimeouts);
+    }
+
+    [Fact]
+    public void Each_probe_waits_twice_as_long_until_the_timer_ends_it()
+    {
+        Begins();
+        LosesSegments(5);
+        int passed = 0;
+        foreach (int due in new[] { 16, 48, 112, 216 })
+        {
+            World.AdvanceMilliseconds(due - 1 - passed);
+            Guest.ReceivesNothing();
+            World.AdvanceMilliseconds(2);
+            passed = due + 1;
+            SendsSegment(0);
+            Guest.ReceivesNothing();
+        }
+        Assert.Equal((3, 1), (World.Counters.TcpTailProbes, World.Counters.TcpRetransmitTimeouts));
+    }
+
+    [Fact]
+    public void Round_trips_that_have_grown_are_learnt()
+    {
+        Begins();
+        long before = 0;
+        for (int i = 0; i < 24; i++)
+        {
+            before = World.Counters.TcpTailProbes;
+            LosesSegments(2);
+            World.AdvanceMilliseconds(60);
+            World.Host.Frames.Clear();
+            Acknowledges(2 * (i + 1));
+        }
+        Assert.Equal(before, World.Counters.TcpTailProbes);
+        NoTimerFired();
+    }
+
+    [Fact]
+    public void An_answer_to_a_SYN_that_came_twice_is_not_measured()
+    {
+        Guest.SynOptions = new TcpOptions { Mss = Mss, WindowScale = 7 };
+        Guest.Sends(Syn);
+        World.Host.Last.CompleteConnect();
+        World.Turn();
+        World.AdvanceMilliseconds(500);
+        World.Host.Frames.Clear(); // it was lost
+        Guest.Sends(Syn);
+        Guest.Receives(SynAck);
+        Guest.Sends(Ack);
+        LosesSegments(1);
+        World.AdvanceMilliseconds(999);
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(1); // RFC 6298 section 2.1: nothing is known
+        SendsSegment(0);
+    }
+
+    /// <summary>RFC 3522 and 4015: the guest was stopped for a while, and then answers what was sent before.</summary>
+    [Theory]
+    [InlineData(20, 0, false)] // a probe
+    [InlineData(500, 1, false)]
+    [InlineData(500, 1, true)]
+    [InlineData(5000, 4, false)]
+    public void A_timeout_that_was_wrong_is_undone(int milliseconds, int timeouts, bool sack)
+    {
+        Begins(sack, timestamps: true);
+        LosesSegments(40);
+        World.AdvanceMilliseconds(milliseconds);
+        Assert.Equal(timeouts, World.Counters.TcpRetransmitTimeouts);
+        World.Host.Frames.Clear();
+        Guest.Sends(Ack, ack: 1 + 10 * Mss); // it echoes what came before the timer fired
+        Guest.ReceivesNothing();
+        LosesSegments(60);
+    }
+}
