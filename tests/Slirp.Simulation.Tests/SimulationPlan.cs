@@ -31,6 +31,9 @@ public sealed record SimulationPlan
     /// <summary>The way back, if it is another.</summary>
     public LinkProfile? LinkFromGuest { get; init; }
 
+    /// <summary>Which of the first data segments to the guest are lost: one bit each, the lowest for the first.</summary>
+    public ulong LostToGuest { get; init; }
+
     /// <summary>A super-segment crosses the link in pieces; else whole, as between a TAP and its kernel.</summary>
     public required bool SplitsOnLink { get; init; }
     public required int Upload { get; init; }

@@ -101,7 +101,7 @@ public sealed partial class TcpSimulation
             // Never at once, so that time passes.
             After(wait + TimeSpan.FromMicroseconds(200), () =>
             {
-                idle = tryWork(pace.NextOctets(_random)) ? 0 : Math.Min(idle + 1, 16);
+                idle = tryWork(pace.NextOctets(_random)) ? 0 : Math.Min(idle + 1, 4);
                 Again();
             });
         }

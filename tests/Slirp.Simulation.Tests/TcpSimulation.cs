@@ -27,7 +27,7 @@ public sealed partial class TcpSimulation
     private FakeSocket? _socket;
     private long _order, _done;
     private Instant _doneAt;
-    private int _delivered, _checked, _shortages;
+    private int _delivered, _checked, _shortages, _sentToGuest;
     private readonly int _held;
     private bool _hostSaidAll, _hostClosed;
 
@@ -203,7 +203,10 @@ public sealed partial class TcpSimulation
         Require(largest <= _plan.Mtu, $"a packet of {largest} octets at MTU {_plan.Mtu}");
         int piece = isTrain && _plan.SplitsOnLink ? packet.Virtio.GsoSize : int.MaxValue;
         foreach (TcpSegment part in segment.Split(piece))
+        {
+            if (part.Length > 0 && !part.Has(TcpFlags.Syn) && _sentToGuest++ < 64 && (_plan.LostToGuest >> (_sentToGuest - 1) & 1) != 0) continue;
             Carry(_toGuest, part.Payload.Length + 40, () => ReachGuest(part));
+        }
     }
 
     private void OnGuestSends(TcpSegment segment)

@@ -123,6 +123,7 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.Guest == GuestTcpState.Closed || flow.Sent is not { Count: > 0 }) return;
         if (DetectLoss(flow, now)) EnterRecovery(flow, now);
         SendLost(flow, now);
+        SetTailProbe(flow, now);
         Enqueue(flow); // what is lost is not under way any more: there may be room for more
     }
 

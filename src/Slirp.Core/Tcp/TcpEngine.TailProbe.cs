@@ -25,11 +25,15 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>Something is lost, or was when the timer fired, and not all that was under way then is acknowledged.</summary>
     private static bool IsRecovering(TcpFlow flow) => flow.InRecovery || flow.SndUna.IsBefore(flow.Recover);
 
+    /// <summary>A lone segment may wait for its acknowledgment until the guest's timer for that fires: no sooner than ours
+    /// does. Not so with a FIN behind it, or if a duplicate shows that something else has come.</summary>
+    private static bool IsLone(TcpFlow flow) =>
+        flow.InFlight <= flow.Mss && flow.DuplicateAcks == 0 && !(flow.FinSent && flow.InFlight > 1);
+
     private void SetReportProbe(TcpFlow flow, Instant now)
     {
         if (flow.TailProbe is not null || flow.Sent is not { Sacked: 0, Lost: 0 }) return;
-        // A lone segment may wait for its acknowledgment until the guest's timer for that fires: no sooner than ours does.
-        if (flow.InFlight <= flow.Mss) return;
+        if (IsLone(flow)) return;
         Instant due = now + ProbeWait(flow);
         if (due < flow.RetransmitAt) flow.TailProbeAt = due;
     }
@@ -37,7 +41,7 @@ public sealed partial class TcpEngine<TWorld>
     private void SetHoleProbe(TcpFlow flow)
     {
         bool isRecovering = IsRecovering(flow);
-        if (flow.InFlight <= flow.Mss && !isRecovering) return;
+        if (IsLone(flow) && !isRecovering) return;
         TimeSpan wait = ProbeWait(flow);
         // A duplicate shows that something has arrived which was sent later: the oldest has only the time that RACK would give
         // it (RFC 8985 section 6.2), instead of waiting for duplicates that a small flight will never cause (RFC 5827).

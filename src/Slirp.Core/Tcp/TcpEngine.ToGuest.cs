@@ -171,8 +171,8 @@ public sealed partial class TcpEngine<TWorld>
 
     /// <summary>Sends a piece of <see cref="TcpFlow.ToGuest"/> that lies in one slot. A frame that the link does not take is
     /// lost like one on a wire: the retransmission timer knows what to do.</summary>
-    /// <returns>Octets sent, at most <paramref name="length"/>.</returns>
-    private int SendData(TcpFlow flow, SequenceNumber start, int length, Instant now)
+    /// <returns>Sequence numbers sent: at most <paramref name="length"/>, and the FIN's.</returns>
+    private int SendData(TcpFlow flow, SequenceNumber start, int length, Instant now, bool withFin = false)
     {
         ReadOnlySpan<byte> payload = flow.ToGuest.Peek(_pool, start.Since(flow.SndUna));
         if (payload.Length > length) payload = payload[..length];
@@ -182,17 +182,19 @@ public sealed partial class TcpEngine<TWorld>
             flow.TimedSequence = end;
             flow.TimedAt = now;
         }
-        SendSegment(flow, start, end == flow.DataEnd ? TcpFlags.Ack | TcpFlags.Psh : TcpFlags.Ack, payload, now);
-        return payload.Length;
+        bool isLast = end == flow.DataEnd;
+        TcpFlags flags = TcpFlags.Ack | (isLast ? TcpFlags.Psh : 0) | (isLast && withFin ? TcpFlags.Fin : 0);
+        SendSegment(flow, start, flags, payload, now);
+        return payload.Length + (isLast && withFin ? 1 : 0);
     }
 
-    /// <summary>Sends octets that were sent before, as many as one frame has room for, or the FIN behind them.</summary>
+    /// <summary>Sends octets that were sent before, as many as one frame has room for, and the FIN if that was sent too.</summary>
     private void SendAgain(TcpFlow flow, SequenceNumber start, int length, Instant now)
     {
         int available = flow.DataEnd.Since(start);
         int sent = 1;
         if (available <= 0) SendSegment(flow, start, TcpFlags.Fin | TcpFlags.Ack, default, now);
-        else sent = SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now);
+        else sent = SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now, length > available && flow.FinSent);
         flow.TimedSequence = null;
         flow.ProbeFrom = now;
         flow.Sent!.Resent(start, start + sent, now);

@@ -104,6 +104,55 @@ public sealed class ProbeTests : LossConversation
         NoTimerFired();
     }
 
+    /// <summary>What lies behind a hole is reported beside the timestamp of what lay before it (RFC 7323 section 4.3).</summary>
+    [Fact]
+    public void The_report_of_a_probe_is_not_taken_for_one_of_the_first_copy()
+    {
+        Begins(sack: true, timestamps: true);
+        LosesSegments(3);
+        World.AdvanceMilliseconds(17);
+        SendsSegment(2);
+        World.AdvanceMilliseconds(8);
+        var blocks = default(SackBlocks);
+        blocks.Add(Guest.PeerIss + 1 + 2 * Mss, Guest.PeerIss + 1 + 3 * Mss);
+        Guest.Sends(Ack, ack: 1, options: new TcpOptions { HasTimestamps = true, TimestampValue = Guest.TimestampNow, TimestampEcho = Guest.PeerTimestamp, Sack = blocks });
+        World.AdvanceMilliseconds(3);
+        SendsSegment(0);
+        SendsSegment(1);
+        NoTimerFired();
+    }
+
+    /// <summary>The reordering timer finds the loss, and what mends it is lost as well.</summary>
+    [Fact]
+    public void What_the_reordering_timer_has_sent_again_is_watched()
+    {
+        Begins(sack: true);
+        LosesSegments(3);
+        World.AdvanceMilliseconds(8);
+        Acknowledges(0, (1, 3));
+        World.AdvanceMilliseconds(3);
+        SendsSegment(0);
+        World.AdvanceMilliseconds(17);
+        SendsSegment(0);
+        NoTimerFired();
+    }
+
+    [Fact]
+    public void The_end_and_its_FIN_are_probed_in_one_segment()
+    {
+        Begins(sack: true);
+        Host.Socket.Deliver(Stream.AsSpan(0, 100));
+        Host.Socket.DeliverEndOfFile();
+        World.Turn();
+        World.Host.Frames.Clear();
+        World.AdvanceMilliseconds(17);
+        Guest.Receives(Ack | Fin, seq: 1, length: 100);
+        Guest.Sends(Ack);
+        World.AdvanceSeconds(10);
+        Guest.ReceivesNothing();
+        NoTimerFired();
+    }
+
     [Fact]
     public void What_is_lost_after_a_timeout_does_not_wait_for_a_longer_one()
     {
