@@ -97,7 +97,7 @@ public sealed partial class TcpEngine<TWorld>
         if (finAcknowledged) OnFinAcknowledged(flow, now);
     }
 
-    private static void SampleRtt(TcpFlow flow, in GuestSegment segment, Instant now)
+    private void SampleRtt(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         // Our own measurement, of segments sent once: nanoseconds, where the timestamp option has milliseconds.
         if (flow.TimedSequence is SequenceNumber timed && segment.Acknowledgment.IsAtOrAfter(timed))
@@ -112,7 +112,7 @@ public sealed partial class TcpEngine<TWorld>
         {
             // Of what was sent again a timestamp tells which copy is acknowledged (RFC 7323 section 4.1).
             int milliseconds = (int)(TimestampNow(flow, now) - segment.Options.TimestampEcho);
-            if (milliseconds >= 0) flow.Rtt.SampleCoarsely(milliseconds);
+            if (milliseconds >= 0) flow.Rtt.SampleCoarsely(milliseconds, _parameters);
         }
         else if (flow.HoleProbes > 0 && IsFirstCopyAnswered(flow, segment, now))
         {

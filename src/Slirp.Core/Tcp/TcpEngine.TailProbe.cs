@@ -20,7 +20,7 @@ public sealed partial class TcpEngine<TWorld>
         else SetReportProbe(flow, now);
     }
 
-    private static bool IsHoleProbed(TcpFlow flow) => !flow.HasSack || IsRecovering(flow);
+    private static bool IsHoleProbed(TcpFlow flow) => !flow.HasSack || IsRecovering(flow) || flow.Sent is { Sacked: > 0 };
 
     /// <summary>Something is lost, or was when the timer fired, and not all that was under way then is acknowledged.</summary>
     private static bool IsRecovering(TcpFlow flow) => flow.InRecovery || flow.SndUna.IsBefore(flow.Recover);
@@ -41,11 +41,11 @@ public sealed partial class TcpEngine<TWorld>
     private void SetHoleProbe(TcpFlow flow)
     {
         bool isRecovering = IsRecovering(flow);
-        if (IsLone(flow) && !isRecovering) return;
+        if (IsLone(flow) && !isRecovering && !flow.HasSack) return;
         TimeSpan wait = ProbeWait(flow);
         // A duplicate shows that something has arrived which was sent later: the oldest has only the time that RACK would give
         // it (RFC 8985 section 6.2), instead of waiting for duplicates that a small flight will never cause (RFC 5827).
-        if (flow.DuplicateAcks > 0 && !isRecovering)
+        if (flow.DuplicateAcks > 0 && !isRecovering && !flow.HasSack)
             wait = flow.Rtt.Smoothed + flow.Rack.ReorderingWindow(isCertain: false, flow.Rtt.Smoothed, flow.Rtt.Smoothed);
         Instant due = flow.ProbeFrom + wait * (1L << Math.Min(flow.HoleProbes, 16));
         if (due < flow.RetransmitAt) flow.TailProbeAt = due;

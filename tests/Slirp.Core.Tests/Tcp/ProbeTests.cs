@@ -208,6 +208,44 @@ public sealed class ProbeTests : LossConversation
         NoTimerFired();
     }
 
+    /// <summary>Found by chance: the guest has all, but what it said was lost time and again. The timestamp that it echoes at
+    /// last is that of the first copy, and no measure of a round trip.</summary>
+    [Fact]
+    public void Lost_acknowledgments_do_not_make_the_timer_slow()
+    {
+        Begins(timestamps: true);
+        LosesSegments(1);
+        World.AdvanceSeconds(7); // 0.2 + 0.4 + 0.8 + 1.6 + 3.2
+        Assert.Equal(5, World.Counters.TcpRetransmitTimeouts);
+        World.Host.Frames.Clear();
+        Guest.Sends(Ack, ack: 1 + Mss);
+        LosesSegments(1);
+        World.AdvanceMilliseconds(600);
+        SendsSegment(1);
+    }
+
+    /// <summary>Recovery ends where it began, and what was sent again beyond that is lost once more.</summary>
+    [Fact]
+    public void A_hole_below_a_report_is_probed_outside_recovery_too()
+    {
+        Begins(sack: true);
+        LosesSegments(10);
+        World.AdvanceMilliseconds(8);
+        Acknowledges(0, (1, 10));
+        SendsSegment(0);
+        LosesSegments(3);
+        World.AdvanceMilliseconds(8);
+        Acknowledges(0, (11, 13), (1, 10));
+        SendsSegment(0);
+        SendsSegment(10);
+        World.AdvanceMilliseconds(8);
+        Acknowledges(10, (11, 13));
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(17);
+        SendsSegment(10);
+        NoTimerFired();
+    }
+
     [Fact]
     public void An_answer_to_a_SYN_that_came_twice_is_not_measured()
     {
