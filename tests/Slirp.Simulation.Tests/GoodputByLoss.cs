@@ -11,7 +11,7 @@ namespace Slirp.Simulation.Tests;
 /// when it changes. SLIRP_UPDATE_SNAPSHOTS=1 writes the new one.</summary>
 public sealed class GoodputByLoss
 {
-    private const int StreamLength = 6 << 20;
+    private const int StreamLength = 3 << 20;
 
     [Fact]
     public void Is_what_was_reviewed()
@@ -32,7 +32,7 @@ public sealed class GoodputByLoss
     private static int Goodput(double loss, bool toGuest, bool sack)
     {
         double seconds = 0;
-        const int Seeds = 3;
+        const int Seeds = 8;
         for (int seed = 1; seed <= Seeds; seed++)
         {
             var simulation = new TcpSimulation(Plan(seed, loss, toGuest, sack));

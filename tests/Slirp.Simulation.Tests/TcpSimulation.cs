@@ -1,5 +1,6 @@
 using Slirp.Core;
 using Slirp.Core.Flows;
+using Slirp.Core.Tcp;
 using Slirp.Core.World;
 using Slirp.Testing;
 using Slirp.Wire;
@@ -10,7 +11,7 @@ namespace Slirp.Simulation.Tests;
 /// <remarks>Every frame is parsed and checked against MTU and offloads, the guest judges the engine's every segment, what
 /// DESIGN section 5 asks is checked after every step, and at the end both streams must be whole and nothing may be left
 /// behind.</remarks>
-public sealed class TcpSimulation
+public sealed partial class TcpSimulation
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(20);
 
@@ -24,10 +25,11 @@ public sealed class TcpSimulation
     private readonly byte[] _upload, _download;
     private readonly Action<string>? _trace;
     private FakeSocket? _socket;
-    private long _order;
-    private int _delivered, _checked;
+    private long _order, _done;
+    private Instant _doneAt;
+    private int _delivered, _checked, _shortages, _sentToGuest;
     private readonly int _held;
-    private bool _hostClosed;
+    private bool _hostSaidAll, _hostClosed;
 
     public TcpSimulation(SimulationPlan plan, Action<string>? trace = null)
     {
@@ -40,18 +42,26 @@ public sealed class TcpSimulation
             Plan = FrameFactory.Plan with { Mtu = plan.Mtu },
             Offloads = plan.Offloads,
             MemoryBudget = plan.MemoryBudget,
+            Tcp = TcpParameters.Default with
+            {
+                MaxReceiveWindow = plan.EngineWindow,
+                MinReceiveWindow = Math.Min(plan.EngineWindow, TcpParameters.Default.MinReceiveWindow),
+            },
         });
         _held = _world.Pool.InUse;
         _world.Host.OnFrame = OnFrame;
         _guest = new TcpGuest(plan.Guest, _random, _upload, _download) { Transmit = OnGuestSends };
         _toGuest = new LossyLink(plan.Link, _random);
-        _toEngine = new LossyLink(plan.Link, _random);
+        _toEngine = new LossyLink(plan.LinkFromGuest ?? plan.Link, _random);
     }
 
     /// <summary>How long it took until both streams were whole.</summary>
     public TimeSpan Elapsed { get; private set; }
 
     public Counters Counters => _world.Counters;
+
+    /// <summary>What happened on the way.</summary>
+    public Happenings Met { get; private set; }
 
     private Instant Now => _world.Now;
 
@@ -61,14 +71,16 @@ public sealed class TcpSimulation
 
     public void Run()
     {
-        Instant start = Now;
+        Instant start = _doneAt = Now;
         Begin();
         while (!IsOver)
         {
             Step();
+            CheckProgress();
             if (Now - start > Patience) throw new InvalidOperationException("no end in sight: " + Progress());
         }
         Elapsed = Now - start;
+        NoteWhatWasMet();
         CheckStreams();
         // TIME-WAIT, and what has still to be repeated; a socket whose reset was lost is found by keep-alive.
         Instant end = Now + TimeSpan.FromMinutes(10);
@@ -108,6 +120,16 @@ public sealed class TcpSimulation
         Require(read - _guest.Received <= Math.Max(_plan.Guest.ReceiveBuffer, ushort.MaxValue), $"{read} octets read, of which {_guest.Received} arrived");
     }
 
+    /// <summary>While anybody has something to say, something moves: soon where nothing is lost, after some back-off where
+    /// all but one in ten may be.</summary>
+    private void CheckProgress()
+    {
+        long done = _guest.Received - _guest.Unread + _guest.Received + _guest.Acknowledged + _delivered + (_socket?.SentCount ?? 0)
+            + (_hostClosed ? 1 : 0) + (_guest.PeerHasClosed ? 1 : 0) + (_socket is { IsSendShutDown: true } ? 1 : 0);
+        if (done != _done) (_done, _doneAt) = (done, Now);
+        if (_plan.Ending == Ending.InOrder && Now - _doneAt > _plan.LongestPause) throw new InvalidOperationException($"nothing moved for {Now - _doneAt}: " + Progress());
+    }
+
     private string Progress() =>
         $"guest received {_guest.Received} of {_download.Length}, read all but {_guest.Unread}, peer closed {_guest.PeerHasClosed}; " +
         $"acknowledged {_guest.Acknowledged} of {_upload.Length}; host took {_socket?.SentCount}, unread {_socket?.UnreadCount}, " +
@@ -127,17 +149,7 @@ public sealed class TcpSimulation
             _guest.Open(Now);
         }
         _world.Turn();
-        Repeat(_plan.GuestWrites, n => _guest.Write(n, Now), () => _guest.HasWrittenAll && _guest.IsOpen);
-        Repeat(_plan.GuestReads, n => _guest.Read(n, Now), () => _guest.IsDone || _guest.WasReset);
-        if (_plan.Ending != Ending.InOrder) After(TimeSpan.FromMilliseconds(_random.Next(1, 400)), Break);
-    }
-
-    private void Break()
-    {
-        if (_socket is null || !_guest.IsOpen) After(TimeSpan.FromMilliseconds(50), Break);
-        else if (_guest.IsDone || !_socket.IsOpen) return;
-        else if (_plan.Ending == Ending.GuestResets) _guest.Reset(Now);
-        else _socket.DeliverReset();
+        BeginPrograms();
     }
 
     /// <summary>One point in time: everything that is due, then the engine's turn.</summary>
@@ -153,35 +165,27 @@ public sealed class TcpSimulation
                 OnConnected(connecting);
             });
         }
-        Instant next = Instant.Earlier(_world.Timers.NextWake(), _guest.NextTimer);
+        Instant next = Instant.Earlier(_world.Timers.NextWake(), GuestTimer);
         if (_events.TryPeek(out _, out (long Nanoseconds, long Order) first)) next = Instant.Earlier(next, new Instant(first.Nanoseconds));
         if (next == Instant.Never) throw new InvalidOperationException("nothing will ever happen again: " + Progress());
         if (next > Now) _world.Clock.Advance(next - Now);
         for (int batch = 0; batch < 32 && IsDue(); batch++) _events.Dequeue()();
-        if (_guest.NextTimer <= Now) _guest.OnTimer(Now);
+        if (GuestTimer <= Now) _guest.OnTimer(Now);
         _world.Turn();
         CheckInvariants();
     }
 
+    /// <summary>When the guest's next timer fires, and the guest is there to see it.</summary>
+    private Instant GuestTimer
+    {
+        get
+        {
+            Instant timer = _guest.NextTimer;
+            return timer != Instant.Never && timer < _frozenUntil ? _frozenUntil : timer;
+        }
+    }
+
     private bool IsDue() => _events.TryPeek(out _, out (long Nanoseconds, long Order) first) && first.Nanoseconds <= Now.Nanoseconds;
-
-    private void OnConnected(FakeSocket socket)
-    {
-        _socket = socket;
-        socket.LimitSend(_plan.HostReads.NextOctets(_random));
-        Repeat(_plan.HostReads, n => socket.MakeRoom(n), () => !socket.IsOpen);
-        Repeat(_plan.HostWrites, n => HostWrites(socket, n), () => _hostClosed || !socket.IsOpen);
-    }
-
-    private void HostWrites(FakeSocket socket, int octets)
-    {
-        int length = Math.Min(octets, _download.Length - _delivered);
-        socket.Deliver(_download.AsSpan(_delivered, length));
-        _delivered += length;
-        if (_delivered < _download.Length || _plan.HostClosesLast && !socket.IsSendShutDown) return;
-        _hostClosed = true;
-        socket.DeliverEndOfFile();
-    }
 
     private void OnFrame(byte[] frame)
     {
@@ -189,6 +193,8 @@ public sealed class TcpSimulation
         if (packet.Protocol != IpProtocol.Tcp) return; // an error about something that was corrupted on the way
         TcpSegment segment = TcpSegment.From(packet);
         _trace?.Invoke($"{Now.Nanoseconds / 1000 % 100_000_000_000} < {segment}");
+        NoteClosing(segment, Happenings.EngineWindowClosed, Happenings.HostClosedFirst);
+        if (segment.Has(TcpFlags.Rst) && _plan.Ending == Ending.HostResets) Met |= Happenings.HostReset;
         _guest.JudgeWindow(segment);
         int headers = packet.IpLength - segment.Payload.Length;
         bool isTrain = packet.Virtio.GsoType != VirtioGsoType.None;
@@ -197,12 +203,16 @@ public sealed class TcpSimulation
         Require(largest <= _plan.Mtu, $"a packet of {largest} octets at MTU {_plan.Mtu}");
         int piece = isTrain && _plan.SplitsOnLink ? packet.Virtio.GsoSize : int.MaxValue;
         foreach (TcpSegment part in segment.Split(piece))
-            Carry(_toGuest, part.Payload.Length + 40, () => _guest.OnSegment(part, Now));
+        {
+            if (part.Length > 0 && !part.Has(TcpFlags.Syn) && _sentToGuest++ < 64 && (_plan.LostToGuest >> (_sentToGuest - 1) & 1) != 0) continue;
+            Carry(_toGuest, part.Payload.Length + 40, () => ReachGuest(part));
+        }
     }
 
     private void OnGuestSends(TcpSegment segment)
     {
         _trace?.Invoke($"{Now.Nanoseconds / 1000 % 100_000_000_000} > {segment}");
+        NoteClosing(segment, Happenings.GuestWindowClosed, Happenings.GuestClosedFirst);
         int mss = _plan.Guest.MaxSegment - (segment.Options.HasTimestamps ? 12 : 0);
         foreach (TcpSegment part in segment.Split(_plan.SplitsOnLink ? Math.Max(1, mss) : int.MaxValue))
         {
@@ -219,6 +229,7 @@ public sealed class TcpSimulation
             _world.InjectPacket(packet, new VirtioNetHeader(VirtioNetFlags.NeedsCsum, VirtioGsoType.None, 0, 0, 0, 0));
             return;
         }
+        Met |= Happenings.Corruption;
         int ip = packet[0] >> 4 == 4 ? 20 : 40;
         ushort pseudo = FrameFactory.PseudoHeaderSum(_plan.Guest.Addresses.Guest.Address, _plan.Guest.Addresses.Remote.Address, IpProtocol.Tcp, packet.Length - ip);
         TcpBuilder.WriteChecksum(packet.AsSpan(ip), (ushort)~FrameFactory.SlowSum(packet.AsSpan(ip), pseudo));
@@ -232,22 +243,47 @@ public sealed class TcpSimulation
 
     private void Carry(LossyLink link, int length, Action arrive)
     {
+        if (Now < _darkUntil) return;
         _arrivals.Clear();
         link.Send(length, Now, _arrivals);
         foreach (Instant at in _arrivals) _events.Enqueue(arrive, (at.Nanoseconds, _order++));
     }
 
-    private void After(TimeSpan wait, Action action) => _events.Enqueue(action, ((Now + wait).Nanoseconds, _order++));
-
-    private void Repeat(Pace pace, Action<int> action, Func<bool> isDone)
+    private void ReachGuest(TcpSegment segment)
     {
-        if (isDone()) return;
-        // Never at once, so that time passes.
-        After(pace.NextWait(_random) + TimeSpan.FromMicroseconds(200), () =>
+        // A guest that is stopped finds what came meanwhile when it goes on.
+        if (Now < _frozenUntil) After(_frozenUntil - Now, () => ReachGuest(segment));
+        else _guest.OnSegment(segment, Now);
+    }
+
+    private void NoteClosing(TcpSegment segment, Happenings windowClosed, Happenings closedFirst)
+    {
+        const Happenings anybody = Happenings.GuestClosedFirst | Happenings.HostClosedFirst;
+        if (segment.Window == 0 && !segment.Has(TcpFlags.Rst)) Met |= windowClosed;
+        if (segment.Has(TcpFlags.Fin) && (Met & anybody) == 0) Met |= closedFirst;
+    }
+
+    private void NoteWhatWasMet()
+    {
+        Note(_toGuest.Lost + _toEngine.Lost > 0, Happenings.Loss);
+        Note(_toGuest.Late + _toEngine.Late > 0, Happenings.Reordering);
+        Note(_toGuest.Repeated + _toEngine.Repeated > 0, Happenings.Duplication);
+        Note(_guest.HasForgotten, Happenings.GuestReset);
+        Note(_frozenUntil != default, Happenings.GuestFrozen);
+        Note(_darkUntil != default, Happenings.LinkDark);
+        Note(_shortages > 0, Happenings.HostShort);
+        Note(Counters.TcpSegmentsRetransmitted > 0, Happenings.Retransmission);
+        Note(Counters.TcpRetransmitTimeouts > 0, Happenings.Timeout);
+        Note(Counters.TcpTailProbes > 0, Happenings.Probe);
+        Note(_plan.Guest.ReceiveBuffer < _plan.Guest.MaxSegment, Happenings.TinyGuestWindow);
+        Note(_plan.EngineWindow < _plan.Guest.MaxSegment, Happenings.TinyEngineWindow);
+        Note(!_plan.Guest.Addresses.Guest.Address.IsIpv4, Happenings.Ipv6);
+        Note(_plan.Guest.Listens, Happenings.OpenedFromOutside);
+
+        void Note(bool happened, Happenings what)
         {
-            action(pace.NextOctets(_random));
-            Repeat(pace, action, isDone);
-        });
+            if (happened) Met |= what;
+        }
     }
 
     private void CheckStreams()

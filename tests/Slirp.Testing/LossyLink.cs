@@ -20,6 +20,9 @@ public sealed record LinkProfile
 
     /// <summary>Losses come in runs of about this many packets, if so many come before the run is over.</summary>
     public int BurstLength { get; init; } = 1;
+
+    /// <summary>Everything arrives once and in order.</summary>
+    public bool IsCalm => Loss == 0 && Duplication == 0 && Reordering == 0;
 }
 
 /// <summary>One direction of a link that loses, repeats, delays and reorders packets by a seeded generator. It decides when
@@ -35,6 +38,12 @@ public sealed class LossyLink(LinkProfile profile, Random random)
 
     public long Lost { get; private set; }
 
+    /// <summary>Copies beyond the first.</summary>
+    public long Repeated { get; private set; }
+
+    /// <summary>Packets held back.</summary>
+    public long Late { get; private set; }
+
     /// <summary>Adds to <paramref name="arrivals"/> when the copies of a packet arrive: none if it is lost.</summary>
     public void Send(int length, Instant now, List<Instant> arrivals)
     {
@@ -46,7 +55,9 @@ public sealed class LossyLink(LinkProfile profile, Random random)
         }
         Carried++;
         arrivals.Add(Arrival(departure));
-        if (random.NextDouble() < profile.Duplication) arrivals.Add(Arrival(departure));
+        if (random.NextDouble() >= profile.Duplication) return;
+        Repeated++;
+        arrivals.Add(Arrival(departure));
     }
 
     private Instant Departure(int length, Instant now)
@@ -72,6 +83,8 @@ public sealed class LossyLink(LinkProfile profile, Random random)
     private Instant Arrival(Instant departure)
     {
         Instant arrival = departure + profile.Delay;
-        return random.NextDouble() < profile.Reordering ? arrival + profile.Jitter * random.NextDouble() : arrival;
+        if (random.NextDouble() >= profile.Reordering) return arrival;
+        Late++;
+        return arrival + profile.Jitter * random.NextDouble();
     }
 }

@@ -69,8 +69,8 @@ public sealed partial class TcpGuest
             _rcvNxt++;
             _peerFinTaken = true;
         }
-        _unacknowledged++;
-        bool isUrgent = isBehindHole || hadHoles || _held.Count > 0 || segment.Has(TcpFlags.Fin) || end <= _rcvNxt && start < _lastAckSent;
+        _unacknowledged += Math.Max(1, (segment.Payload.Length + _mss - 1) / _mss); // a train counts as its segments
+        bool isUrgent = isBehindHole || hadHoles || _held.Count > 0 || _finAt > _rcvNxt || segment.Has(TcpFlags.Fin) || end <= _rcvNxt && start < _lastAckSent;
         if (isUrgent || options.DelayedAck == TimeSpan.Zero || _unacknowledged >= 2) SendAck(now);
         else if (_ackAt == Instant.Never) _ackAt = now + options.DelayedAck;
     }

@@ -71,20 +71,21 @@ public ref struct Delivery(Instant now, TimeSpan minimumRtt, uint? echo, uint ti
     /// <summary>The guest has received something twice (RFC 2883).</summary>
     public bool HasDuplicate { get; set; }
 
-    internal void Note(SequenceNumber end, Instant sentAt, bool isResent)
+    /// <param name="isReported">It lies behind a hole: the timestamp that is echoed is not its own (RFC 7323 section 4.3).</param>
+    internal void Note(SequenceNumber end, Instant sentAt, bool isResent, bool isReported)
     {
         if (!HasAny || end.IsAfter(HighestEnd)) HighestEnd = end;
         HasAny = true;
         if (!isResent && (!HasOriginal || end.IsBefore(FirstOriginalEnd))) FirstOriginalEnd = end;
         HasOriginal |= !isResent;
-        if (isResent && IsOfAnEarlierCopy(sentAt)) return;
+        if (isResent && IsOfAnEarlierCopy(sentAt, isReported)) return;
         if (HasLatest && (sentAt < SentAt || sentAt == SentAt && end.IsBefore(End))) return;
         (HasLatest, SentAt, End) = (true, sentAt, end);
     }
 
-    private readonly bool IsOfAnEarlierCopy(Instant sentAt)
+    private readonly bool IsOfAnEarlierCopy(Instant sentAt, bool isReported)
     {
-        if (echo is uint milliseconds && (int)(milliseconds - ((uint)sentAt.Milliseconds + timestampOffset)) < 0) return true;
+        if (!isReported && echo is uint milliseconds && (int)(milliseconds - ((uint)sentAt.Milliseconds + timestampOffset)) < 0) return true;
         return Now - sentAt < minimumRtt;
     }
 }

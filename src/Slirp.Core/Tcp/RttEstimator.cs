@@ -13,6 +13,8 @@ public struct RttEstimator
     /// <summary>The timeout is longer than what was measured asks for.</summary>
     public readonly bool IsBackedOff => _backoff > 0;
 
+    public readonly bool IsMeasured => _srtt > 0;
+
     public readonly TimeSpan Smoothed => TimeSpan.FromTicks(_srtt / 100);
 
     /// <summary>The shortest ever measured; zero before the first.</summary>
@@ -21,10 +23,14 @@ public struct RttEstimator
     /// <summary>RFC 6298 sections 2.2 to 2.4, with the back-off of 5.5.</summary>
     public readonly TimeSpan Rto(TcpParameters parameters)
     {
-        TimeSpan rto = _srtt == 0 ? parameters.InitialRto : TimeSpan.FromTicks((_srtt + 4 * _rttvar) / 100);
-        if (rto < parameters.MinRto) rto = parameters.MinRto;
-        rto *= 1L << Math.Min(_backoff, 20);
+        TimeSpan rto = WithoutBackoff(parameters) * (1L << Math.Min(_backoff, 20));
         return rto < parameters.MaxRto ? rto : parameters.MaxRto;
+    }
+
+    private readonly TimeSpan WithoutBackoff(TcpParameters parameters)
+    {
+        TimeSpan rto = _srtt == 0 ? parameters.InitialRto : TimeSpan.FromTicks((_srtt + 4 * _rttvar) / 100);
+        return rto > parameters.MinRto ? rto : parameters.MinRto;
     }
 
     /// <param name="sample">Of a segment that was sent once (Karn), or measured by timestamps (RFC 7323 section 4).</param>
@@ -43,6 +49,20 @@ public struct RttEstimator
             _srtt += (r - _srtt) / 8;
             if (_srtt <= 0) _srtt = 1;
         }
+        _backoff = 0;
+    }
+
+    /// <summary>By the timestamp that comes back for what was sent more than once. If the acknowledgment of the first copy was
+    /// lost, and a later copy brought another, that may be any number of timeouts ago: so one sample no more than doubles the
+    /// timeout, which is as fast as backing off, and a round trip that has grown is still learnt.</summary>
+    /// <param name="milliseconds">Measured by a clock of milliseconds: right to within one of them.</param>
+    public void SampleCoarsely(int milliseconds, TcpParameters parameters)
+    {
+        long minimum = _minimum;
+        milliseconds = (int)Math.Min(milliseconds, 2 * WithoutBackoff(parameters).TotalMilliseconds);
+        // Of what is faster than the clock it shows no more than that.
+        if (milliseconds > 0 || _srtt == 0 || _srtt > 1_000_000) Sample(TimeSpan.FromMilliseconds(Math.Max(1, milliseconds)));
+        _minimum = minimum;
         _backoff = 0;
     }
 

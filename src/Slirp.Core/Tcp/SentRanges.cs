@@ -87,7 +87,7 @@ public sealed class SentRanges
             ref Range range = ref At(i);
             // Where there was no room to cut, a range that is held in part is not held.
             if (range.IsSacked || range.Start.IsBefore(left) || range.End.IsAfter(right)) continue;
-            delivery.Note(range.End, range.SentAt, range.IsResent);
+            delivery.Note(range.End, range.SentAt, range.IsResent, isReported: true);
             if (range.IsLost) Lost -= range.Length;
             (range.IsSacked, range.IsLost) = (true, false);
             Sacked += range.Length;
@@ -107,7 +107,7 @@ public sealed class SentRanges
             SequenceNumber end = SequenceNumber.Earlier(range.End, una);
             int length = end.Since(range.Start);
             if (range.IsSacked) Sacked -= length;
-            else delivery.Note(end, range.SentAt, range.IsResent);
+            else delivery.Note(end, range.SentAt, range.IsResent, isReported: false);
             if (range.IsLost) Lost -= length;
             range.Start = end;
             if (range.Start != range.End) break;
@@ -157,6 +157,14 @@ public sealed class SentRanges
     public void MarkAllLost()
     {
         for (int i = 0; i < _count; i++) BeLost(ref At(i));
+        Merge(0, _count);
+    }
+
+    /// <summary>Nothing was lost after all: the answer was late.</summary>
+    public void MarkNoneLost()
+    {
+        for (int i = 0; i < _count; i++) At(i).IsLost = false;
+        Lost = 0;
         Merge(0, _count);
     }
 

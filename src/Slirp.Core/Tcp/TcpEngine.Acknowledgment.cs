@@ -23,6 +23,7 @@ public sealed partial class TcpEngine<TWorld>
         int acknowledged = ack.Since(flow.SndUna);
         if (acknowledged > 0) OnProgress(flow, segment, acknowledged, ref delivery, now);
         else if (acknowledged == 0 && flow.InFlight > 0 && segment.Length == 0 && (!windowChanged || sackNews)) flow.DuplicateAcks++;
+        if (sackNews) flow.ProbeFrom = now;
         if (flow.Guest != GuestTcpState.Closed && flow.IsSynchronized) RecoverFromLoss(flow, delivery, now);
         return true;
     }
@@ -72,7 +73,11 @@ public sealed partial class TcpEngine<TWorld>
     private void OnProgress(TcpFlow flow, in GuestSegment segment, int acknowledged, ref Delivery delivery, Instant now)
     {
         SampleRtt(flow, segment, now);
+        bool wasNoLoss = IsTimeoutSpurious(flow, segment);
+        BeforeTimeout? before = flow.BeforeTimeout;
+        flow.BeforeTimeout = null;
         flow.Rtt.OnProgress();
+        (flow.ProbeFrom, flow.HoleProbes) = (now, 0);
         int payload = acknowledged;
         bool finAcknowledged = flow.FinSent && payload > flow.ToGuest.Length;
         if (finAcknowledged) payload--;
@@ -83,6 +88,7 @@ public sealed partial class TcpEngine<TWorld>
             _budget.Adjust(payload, 0);
         }
         flow.Sent?.Advance(flow.SndUna, ref delivery);
+        if (wasNoLoss) UndoTimeout(flow, before!.Value);
         flow.RetransmitAt = flow.SndUna == flow.SndNxt ? Instant.Never : now + flow.Rtt.Rto(_parameters);
         // Where the last loss was: kept near, or half the numbers later it would seem to lie ahead.
         if (!flow.InRecovery && flow.SndUna.IsAfter(flow.Recover)) flow.Recover = flow.SndUna;
@@ -91,20 +97,36 @@ public sealed partial class TcpEngine<TWorld>
         if (finAcknowledged) OnFinAcknowledged(flow, now);
     }
 
-    private static void SampleRtt(TcpFlow flow, in GuestSegment segment, Instant now)
+    private void SampleRtt(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         // Our own measurement, of segments sent once: nanoseconds, where the timestamp option has milliseconds.
         if (flow.TimedSequence is SequenceNumber timed && segment.Acknowledgment.IsAtOrAfter(timed))
         {
             flow.Rtt.Sample(now - flow.TimedAt);
             flow.TimedSequence = null;
+            return;
         }
-        else if (flow.Rtt.IsBackedOff && flow.HasTimestamps && segment.Options.HasTimestamps)
+        bool isAmbiguous = flow.Rtt.IsBackedOff || IsRecovering(flow) || !flow.Rtt.IsMeasured;
+        if (!isAmbiguous) return;
+        if (flow.HasTimestamps && segment.Options.HasTimestamps)
         {
             // Of what was sent again a timestamp tells which copy is acknowledged (RFC 7323 section 4.1).
             int milliseconds = (int)(TimestampNow(flow, now) - segment.Options.TimestampEcho);
-            if (milliseconds >= 0) flow.Rtt.Sample(TimeSpan.FromMilliseconds(milliseconds));
+            if (milliseconds >= 0) flow.Rtt.SampleCoarsely(milliseconds, _parameters);
         }
+        else if (flow.HoleProbes > 0 && IsFirstCopyAnswered(flow, segment, now))
+        {
+            flow.Rtt.Sample(now - flow.ProbedSince);
+        }
+    }
+
+    /// <summary>The oldest was sent again for nothing came back, and now it is acknowledged: which copy did that? If more came
+    /// with it, of which no duplicate had told, or it took longer than the second copy's answer would, it was the first, and
+    /// round trips have grown. Should that be wrong, probes wait too long for a while.</summary>
+    private static bool IsFirstCopyAnswered(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        bool isTold = flow.DuplicateAcks > 0 || segment.Acknowledgment.Since(flow.SndUna) <= flow.Mss;
+        return !isTold || now - flow.ProbeFrom > flow.Rtt.Smoothed;
     }
 
     private void OnFinAcknowledged(TcpFlow flow, Instant now)

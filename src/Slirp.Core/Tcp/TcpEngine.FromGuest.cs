@@ -172,7 +172,7 @@ public sealed partial class TcpEngine<TWorld>
         return true;
     }
 
-    private static void OnSynAcknowledged(TcpFlow flow, in GuestSegment segment, Instant now)
+    private void OnSynAcknowledged(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         flow.Enter(GuestTcpState.Established);
         SampleRtt(flow, segment, now);

@@ -2,8 +2,8 @@ using Slirp.Wire;
 
 namespace Slirp.Core.Tcp;
 
-// Congestion control (RFC 5681) and recovery from loss on the way to the guest: RACK and tail loss probes (RFC 8985) where
-// the guest reports what it holds, repeated acknowledgments (RFC 6582) where it does not, the timer (RFC 6298) behind both.
+// Congestion control (RFC 5681) and recovery from loss on the way to the guest: RACK (RFC 8985) where the guest reports what
+// it holds, repeated acknowledgments (RFC 6582) where it does not, probes behind both, and the timer (RFC 6298) behind all.
 //
 // What counts as lost is marked in SentRanges, by whichever of them finds it, and is sent again from there as the congestion
 // window allows, before anything new. What was sent again and is lost again is found like any other loss: by the arrival of
@@ -123,52 +123,27 @@ public sealed partial class TcpEngine<TWorld>
         if (flow.Guest == GuestTcpState.Closed || flow.Sent is not { Count: > 0 }) return;
         if (DetectLoss(flow, now)) EnterRecovery(flow, now);
         SendLost(flow, now);
+        SetTailProbe(flow, now);
         Enqueue(flow); // what is lost is not under way any more: there may be room for more
     }
 
-    // --- Tail loss probes (RFC 8985 section 7): of the last segments nobody can tell that they are lost, for nothing follows
-    // them. Before the timer does, a probe makes the guest say what it holds.
+    // --- A timer or a probe that was wrong: the guest was late, for it was stopped, or starved of its processor.
 
-    private void SetTailProbe(TcpFlow flow, Instant now)
-    {
-        flow.TailProbeAt = Instant.Never;
-        if (!flow.HasSack || flow.InRecovery || flow.TailProbe is not null || flow.Sent is not { Sacked: 0, Lost: 0 }) return;
-        // A lone segment may wait for its acknowledgment until the guest's timer for that fires: no sooner than ours does.
-        if (flow.InFlight <= flow.Mss || flow.SndUna.IsBefore(flow.Recover)) return;
-        TimeSpan wait = 2 * flow.Rtt.Smoothed;
-        Instant due = now + (wait > _parameters.MinTailProbe ? wait : _parameters.MinTailProbe);
-        if (due < flow.RetransmitAt) flow.TailProbeAt = due;
-    }
+    /// <summary>RFC 3522: what is acknowledged was sent before that, for its timestamp comes back.</summary>
+    private static bool IsTimeoutSpurious(TcpFlow flow, in GuestSegment segment) =>
+        flow.BeforeTimeout is { } before && flow.HasTimestamps && segment.Options.HasTimestamps
+        && (int)(segment.Options.TimestampEcho - before.Timestamp) < 0;
 
-    private void OnTailProbeTimeout(TcpFlow flow, Instant now)
+    /// <summary>RFC 4015: what was under way then still is, and need not be sent again.</summary>
+    private static void UndoTimeout(TcpFlow flow, BeforeTimeout before)
     {
-        flow.TailProbeAt = Instant.Never;
-        if (flow.Guest == GuestTcpState.Closed || flow.SndUna == flow.SndNxt || flow.SndWnd == 0) return;
-        int flight = flow.InFlight;
-        bool isNew = flow.SndNxt.IsBefore(flow.DataEnd) && flow.SndWnd >= (uint)(flow.InFlight + flow.Mss);
-        if (isNew) SendNew(flow, flow.Mss, now);
-        else SendAgain(flow, SequenceNumber.Later(flow.SndUna, flow.SndNxt - flow.Mss), flow.Mss, now);
-        flow.TailProbe = new TailProbe(flow.SndNxt, flight, IsRetransmission: !isNew);
-        flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
-        _counters.TcpTailProbes++;
-    }
-
-    /// <summary>RFC 8985 section 7.4: if the probe was what brought the tail there, there was a loss, and it counts as one.</summary>
-    private static void JudgeTailProbe(TcpFlow flow, in Delivery delivery)
-    {
-        TailProbe probe = flow.TailProbe!.Value;
-        if (flow.SndUna.IsBefore(probe.End)) return;
-        if (probe.IsRetransmission && !delivery.HasDuplicate)
-        {
-            if (flow.SndUna == probe.End && flow.DuplicateAcks == 0) return; // the other copy may still be told of
-            if (flow.SndUna.IsAfter(probe.End)) ReduceCongestionWindow(flow, probe.Flight);
-        }
-        flow.TailProbe = null;
+        flow.Sent!.MarkNoneLost();
+        (flow.Cwnd, flow.Ssthresh) = (before.Cwnd, before.Ssthresh);
+        flow.InRecovery = false;
+        flow.Recover = flow.SndUna;
     }
 }
 
-/// <summary>A tail loss probe that was sent.</summary>
-/// <param name="End">SND.NXT at that time.</param>
-/// <param name="Flight">Octets under way before it.</param>
-/// <param name="IsRetransmission">It carried old octets.</param>
-internal readonly record struct TailProbe(SequenceNumber End, int Flight, bool IsRetransmission);
+/// <summary>What a timeout or a probe of the oldest segment changes (RFC 4015 section 3).</summary>
+/// <param name="Timestamp">That of the first segment sent again because of it.</param>
+internal readonly record struct BeforeTimeout(int Cwnd, int Ssthresh, uint Timestamp);

@@ -85,6 +85,7 @@ public sealed partial class TcpEngine<TWorld>
             Abort(flow, CloseReason.GuestSilent);
             return;
         }
+        flow.BeforeTimeout ??= new BeforeTimeout(flow.Cwnd, flow.Ssthresh, TimestampNow(flow, now));
         CountAllAsLost(flow);
         // Behind a closed window a retransmission would be discarded: there the persist timer asks, and an answer with a
         // window sends on.

@@ -138,6 +138,8 @@ public sealed partial class TcpEngine<TWorld>
     {
         flow.Sent ??= new SentRanges();
         flow.Sent.Sent(start, flow.SndNxt, now);
+        // A lone segment may be answered late, and what follows makes the guest answer both at once.
+        if (start.Since(flow.SndUna) <= flow.Mss && !IsRecovering(flow)) (flow.ProbeFrom, flow.HoleProbes) = (now, 0);
         StartRetransmitTimer(flow, now);
         SetTailProbe(flow, now);
     }
@@ -169,8 +171,8 @@ public sealed partial class TcpEngine<TWorld>
 
     /// <summary>Sends a piece of <see cref="TcpFlow.ToGuest"/> that lies in one slot. A frame that the link does not take is
     /// lost like one on a wire: the retransmission timer knows what to do.</summary>
-    /// <returns>Octets sent, at most <paramref name="length"/>.</returns>
-    private int SendData(TcpFlow flow, SequenceNumber start, int length, Instant now)
+    /// <returns>Sequence numbers sent: at most <paramref name="length"/>, and the FIN's.</returns>
+    private int SendData(TcpFlow flow, SequenceNumber start, int length, Instant now, bool withFin = false)
     {
         ReadOnlySpan<byte> payload = flow.ToGuest.Peek(_pool, start.Since(flow.SndUna));
         if (payload.Length > length) payload = payload[..length];
@@ -180,18 +182,21 @@ public sealed partial class TcpEngine<TWorld>
             flow.TimedSequence = end;
             flow.TimedAt = now;
         }
-        SendSegment(flow, start, end == flow.DataEnd ? TcpFlags.Ack | TcpFlags.Psh : TcpFlags.Ack, payload, now);
-        return payload.Length;
+        bool isLast = end == flow.DataEnd;
+        TcpFlags flags = TcpFlags.Ack | (isLast ? TcpFlags.Psh : 0) | (isLast && withFin ? TcpFlags.Fin : 0);
+        SendSegment(flow, start, flags, payload, now);
+        return payload.Length + (isLast && withFin ? 1 : 0);
     }
 
-    /// <summary>Sends octets that were sent before, as many as one frame has room for, or the FIN behind them.</summary>
+    /// <summary>Sends octets that were sent before, as many as one frame has room for, and the FIN if that was sent too.</summary>
     private void SendAgain(TcpFlow flow, SequenceNumber start, int length, Instant now)
     {
         int available = flow.DataEnd.Since(start);
         int sent = 1;
         if (available <= 0) SendSegment(flow, start, TcpFlags.Fin | TcpFlags.Ack, default, now);
-        else sent = SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now);
+        else sent = SendData(flow, start, Math.Min(Math.Min(length, available), flow.MaxPayload), now, length > available && flow.FinSent);
         flow.TimedSequence = null;
+        flow.ProbeFrom = now;
         flow.Sent!.Resent(start, start + sent, now);
         _counters.TcpSegmentsRetransmitted += SegmentsIn(flow, sent);
         StartRetransmitTimer(flow, now);
@@ -218,7 +223,8 @@ public sealed partial class TcpEngine<TWorld>
         SequenceNumber ack = flow.Guest == GuestTcpState.SynSent ? default : flow.RcvNxt;
         if (flow.Guest != GuestTcpState.SynSent) flow.RcvAdv = SequenceNumber.Later(flow.RcvAdv, flow.RcvNxt + window);
         var fields = new TcpFields(flow.Key.Remote.Port, flow.Key.Guest.Port, flow.Iss, ack, flags, (ushort)window);
-        if (flow.SndNxt == flow.Iss) (flow.TimedSequence, flow.TimedAt) = (flow.Iss + 1, now);
+        // Only the first copy can be measured (Karn): a guest that repeats its SYN makes us repeat ours.
+        (flow.TimedSequence, flow.TimedAt) = (flow.SndNxt == flow.Iss ? flow.Iss + 1 : null, now);
         flow.SndNxt = flow.Iss + 1;
         flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
         flow.AckPending = false;

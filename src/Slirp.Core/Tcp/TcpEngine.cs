@@ -36,7 +36,7 @@ namespace Slirp.Core.Tcp;
 /// <para><b>Kernel assumptions.</b> Host sockets report edges (EPOLLET): after a short read the socket is drained unless
 /// end of file, an error or an urgent mark was signalled; tests/Slirp.Linux.Tests checks that.</para>
 /// <para><b>Sources.</b> RFC 9293, 7323 (timestamps, window scale), 2018 and 2883 (SACK), 5681, 6298, 6582,
-/// 8985 (RACK, tail loss probes), 5961 (blind attacks),
+/// 8985 (RACK, tail loss probes), 8961 (probes where RACK cannot tell), 3522 and 4015 (timeouts that were wrong), 5961 (blind attacks),
 /// 6528 (sequence numbers), 6191 (TIME-WAIT reuse).</para>
 /// </remarks>
 public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, IWorld

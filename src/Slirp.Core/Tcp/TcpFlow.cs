@@ -72,6 +72,13 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal SentRanges? Sent; // from the first data on
     internal Rack Rack;
     internal TailProbe? TailProbe; // under way
+
+    /// <summary>When something new was last acknowledged or the oldest was last sent: what a probe of the oldest waits from.</summary>
+    internal Instant ProbeFrom, ProbedSince;
+    internal int HoleProbes; // since then, each of which waits twice as long
+
+    /// <summary>What was changed when nothing came back in time, until it shows whether that was right.</summary>
+    internal BeforeTimeout? BeforeTimeout;
     internal SequenceNumber? TimedSequence; // Karn's algorithm where there are no timestamps
     internal Instant TimedAt;
 
