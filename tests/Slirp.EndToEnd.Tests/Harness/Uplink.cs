@@ -36,6 +36,9 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
         var uplink = new Uplink(host, await TestNamespace.CreateAsync(asUser: false));
         try
         {
+            // The detection of duplicates would keep the link-local addresses, from which neighbours are asked for, for seconds.
+            foreach (TestNamespace at in (TestNamespace[])[host, uplink._far])
+                (await at.RunAsync("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")).Succeeded();
             await uplink.HostAsync($"link add {Interface} type veth peer name far0 netns {uplink._far.Pid}");
             // Without this the kernel takes the second IPv4 address of a network away together with the first.
             await uplink.HostRunAsync("echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries");
