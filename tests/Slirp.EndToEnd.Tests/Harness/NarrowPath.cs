@@ -40,9 +40,7 @@ internal sealed class NarrowPath : IAsyncDisposable, ISocketPlace
 
     private async Task ConnectAsync(Uplink uplink, int mtu, string known)
     {
-        // Every error is wanted, not one a second.
-        (await uplink.Machine.RunAsync("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
-            "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")).Succeeded();
+        await uplink.RouteBeyondAsync();
         (await _far.RunAsync("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")).Succeeded();
         await uplink.FarAsync($"link add narrow0 mtu {mtu} type veth peer name far0 mtu {mtu} netns {_far.Pid}");
         await uplink.FarAsync("link set narrow0 up");

@@ -61,6 +61,11 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
     public Socket CreateSocket(AddressFamily family, SocketType type, ProtocolType protocol) =>
         _far.CreateSocket(family, type, protocol);
 
+    /// <summary>The machine beyond passes packets on, and says each time what it could not.</summary>
+    public async Task RouteBeyondAsync() =>
+        (await _far.RunAsync("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+            "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")).Succeeded();
+
     /// <summary>Gives the host an address on its uplink.</summary>
     public Task AddAsync(string address) => HostAsync($"address add {WithLength(address)} dev {Interface}{Options(address)}");
 
