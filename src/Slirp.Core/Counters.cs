@@ -15,7 +15,7 @@ public sealed class Counters
     public long TcpHalfOpenEvicted, TcpForwarded, UdpAssociationsOpened, UdpAssociationsClosed;
     public long UdpMappingsOpened, UdpMappingsClosed, IcmpEchoes, DnsQueries, DnsAnswers;
 
-    public void Drop(DropReason reason) => _drops[(int)reason]++;
+    public void Drop(DropReason reason, int count = 1) => _drops[(int)reason] += count;
 
     public long Dropped(DropReason reason) => _drops[(int)reason];
 

@@ -15,32 +15,15 @@ internal sealed class PoolTrimmer(FramePool pool, TimerWheel timers) : IEngine
 
     private TimerHandle _timer;
 
-    public bool HasWork => false;
-
-    public void RunReady(Instant now)
-    {
-        // A timer does it.
-    }
-
     /// <summary>To be called now and then: the timer is set if it is needed.</summary>
     public void Watch(Instant now)
     {
         if (!_timer.IsSet && pool.WantsTrim) timers.Schedule(ref _timer, Target, now + Period);
     }
 
-    public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
-    {
-        // It has no socket.
-    }
-
     public void OnTimer(EventTarget target, Instant now)
     {
         _timer = default;
         pool.Trim(MemoryPages.Release);
-    }
-
-    public void Abandon()
-    {
-        // It is in the middle of no flow.
     }
 }

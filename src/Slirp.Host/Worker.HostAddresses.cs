@@ -51,23 +51,6 @@ public sealed partial class Worker
     /// <summary>What the dispatcher calls when the grace is over.</summary>
     private sealed class HostAddressEngine(Worker worker) : IEngine
     {
-        public bool HasWork => false;
-
-        public void RunReady(Instant now)
-        {
-            // A timer does it.
-        }
-
-        public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
-        {
-            // It has no socket.
-        }
-
         public void OnTimer(EventTarget target, Instant now) => worker.EndLost(now);
-
-        public void Abandon()
-        {
-            // It is in the middle of no flow.
-        }
     }
 }

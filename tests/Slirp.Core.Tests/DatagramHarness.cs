@@ -32,7 +32,7 @@ internal sealed class DatagramHarness
         Map = new HostMap(plan);
         var gate = new FlowGate(Map);
         Udp = new UdpEngine<FakeWorld>(world, Sender, plan, gate, Pool, Timers, Counters, limits);
-        Icmp = new IcmpEngine<FakeWorld>(world, Sender, plan, gate, Pool, Timers, Counters, limits);
+        Icmp = new IcmpEngine<FakeWorld>(world, Sender, plan, gate, Timers, Counters, limits);
     }
 
     public FakeHost Host { get; } = new();
@@ -47,8 +47,21 @@ internal sealed class DatagramHarness
 
     public static (IpEndpoint Guest, IpEndpoint Server) Pair(bool v4) => v4 ? (Guest, Server) : (Guest6, Server6);
 
-    /// <summary>What the dispatcher does with a packet that is not a fragment.</summary>
+    /// <summary>What the loop does with a packet that comes alone and is not a fragment.</summary>
     public void GuestSends(byte[] packet, int segmentSize = 0)
+    {
+        Takes(packet, segmentSize);
+        Udp.RunReady(Clock.Now);
+    }
+
+    /// <summary>Packets that are read in one turn.</summary>
+    public void GuestSendsTogether(params IEnumerable<byte[]> packets)
+    {
+        foreach (byte[] packet in packets) Takes(packet, 0);
+        Udp.RunReady(Clock.Now);
+    }
+
+    private void Takes(byte[] packet, int segmentSize)
     {
         SentPacket p = segmentSize == 0
             ? SentPacket.ParseIp(packet)
@@ -56,7 +69,7 @@ internal sealed class DatagramHarness
         if (p.Protocol == IpProtocol.Udp)
         {
             Udp.OnDatagram(
-                FrameFactory.GuestMac, p.Source, p.Destination, p.UdpPayload, segmentSize, p.TrafficClass, p.HopLimit,
+                FrameFactory.GuestMac, p.Source, p.Destination, packet.AsSpan(packet.Length - p.UdpPayload.Length), segmentSize, p.TrafficClass, p.HopLimit,
                 p.DontFragment, packet, Clock.Now);
             return;
         }

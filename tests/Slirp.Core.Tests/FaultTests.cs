@@ -140,6 +140,7 @@ public sealed class FaultTests : IDisposable
     {
         IpEndpoint guest = FrameFactory.Endpoint("10.0.2.100", 1), server = FrameFactory.Endpoint("192.0.2.7", 9);
         _stack.InjectPacket(FrameFactory.Udp(guest, server, "x"u8));
+        _stack.Turn();
         FakeSocket socket = _stack.Host.Last;
         socket.Throws = true;
         socket.DeliverDatagram(server, "y"u8);
@@ -147,9 +148,11 @@ public sealed class FaultTests : IDisposable
         Assert.False(socket.IsOpen);
         Assert.Equal((1, 0), (_stack.Counters.Faults, _stack.Udp.Mappings.Count));
         _stack.InjectPacket(FrameFactory.Udp(guest, server, "again"u8));
+        _stack.Turn();
         Assert.Equal("again"u8.ToArray(), Assert.Single(_stack.Host.Last.Datagrams).Payload);
         _stack.Host.Last.Throws = true;
         _stack.InjectPacket(FrameFactory.Udp(guest, server, "x"u8));
+        _stack.Turn();
         Assert.Equal((2, 0), (_stack.Counters.Faults, _stack.Udp.Mappings.Count));
     }
 

@@ -13,7 +13,8 @@ namespace Slirp.Core.Flows;
 /// the guest.</summary>
 /// <remarks>
 /// <para><b>Turns.</b> A mapping is served for so many receives in one turn of the loop, then waits behind the others:
-/// sockets report edges, so what is left unread is remembered here.</para>
+/// sockets report edges, so what is left unread is remembered here. Datagrams of one turn that look alike go on together
+/// (<see cref="IncomingTrain"/>).</para>
 /// <para><b>Errors.</b> ICMP errors about the guest's datagrams come through the socket's error queue and are relayed
 /// (<see cref="ErrorRelay{TWorld}"/>); what a send says at once becomes the error a router would have sent. A send may
 /// return the error of an earlier datagram, to any destination: the kernel hands such an error out once, so the same send
@@ -32,26 +33,25 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     protected const int QuotedHeadroom = UdpBuilder.HeaderLength;
 
     private readonly EventKind _kind;
-    private readonly FramePool _pool;
-    private readonly OwnedFrame _receiveBuffer;
+    private readonly IncomingTrain _incoming;
     private TWorld _world;
     private TMapping? _current; // in the middle of whose business we are
 
     private protected DatagramEngine(
-        EventKind kind, int limit, TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool,
+        EventKind kind, int limit, bool joinsDatagrams, TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate,
         TimerWheel timers, Counters counters, DatagramLimits limits)
     {
-        (_kind, _world, _pool) = (kind, world, pool);
+        (_kind, _world) = (kind, world);
+        _incoming = new IncomingTrain(joinsDatagrams ? ReceivesPerTurn : 1);
         (Sender, Plan, Gate, Counters, Limits) = (sender, plan, gate, counters, limits);
         Relay = new ErrorRelay<TWorld>(sender);
         Mappings = new MappingTable<TMapping, TWorld>(world, timers, kind, limit);
-        if (!pool.TryRent(out _receiveBuffer)) throw new InvalidOperationException($"no frame slot for the receive buffer of {kind}");
     }
 
     public MappingTable<TMapping, TWorld> Mappings { get; }
 
     /// <summary>Some mapping has more to read than its last turn allowed.</summary>
-    public bool HasWork => Mappings.ReadyCount > 0;
+    public virtual bool HasWork => Mappings.ReadyCount > 0;
 
     private protected FrameSender<TWorld> Sender { get; }
 
@@ -75,7 +75,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     }
 
     /// <summary>Gives each waiting mapping one turn.</summary>
-    public void RunReady(Instant now)
+    public virtual void RunReady(Instant now)
     {
         for (int count = Mappings.ReadyCount; count > 0 && Mappings.TryDequeue(out TMapping? mapping); count--)
         {
@@ -115,16 +115,15 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         Mappings.Close(mapping);
     }
 
-    /// <summary>Closes every socket and gives back the receive buffer; the engine is of no use after that.</summary>
-    public void CloseAll()
+    /// <summary>Closes every socket; the engine is of no use after that.</summary>
+    public virtual void CloseAll()
     {
         CountClosed(Mappings.Count);
         Mappings.CloseAll();
-        _pool.Release(_receiveBuffer);
     }
 
-    /// <summary>Carries one message that the socket received to the guest. May change its octets.</summary>
-    private protected abstract void Deliver(TMapping mapping, Span<byte> message, in DatagramInfo info, Instant now);
+    /// <summary>Carries one message that the socket received to the guest, or several of one size.</summary>
+    private protected abstract void Deliver(TMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now);
 
     /// <summary>Carries one ICMP error to the guest.</summary>
     /// <param name="quoted">What the kernel quoted, behind <see cref="QuotedHeadroom"/> octets of room.</param>
@@ -176,25 +175,25 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         return error;
     }
 
-    /// <summary>Sends, once more if the first answer may have been about an earlier datagram.</summary>
-    private protected HostError Send(TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    /// <summary>Sends one datagram or a train, one by one if the host refuses it as a train.</summary>
+    /// <param name="trainLimit">Less, once it is known that longer datagrams do not go in trains.</param>
+    /// <param name="lost">How many were not taken.</param>
+    private protected HostError Send(
+        TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options, ref int trainLimit, out int lost)
     {
         _current = mapping;
-        IoResult result = _world.SendTo(mapping.Socket, host, payload, options);
-        if (!result.IsOk && !IsMomentary(result.Error)) result = _world.SendTo(mapping.Socket, host, payload, options);
+        HostError error = DatagramSends.SendAll(ref _world, mapping.Socket, host, payload, options, ref trainLimit, out lost);
         _current = null;
-        return result.Error;
+        return error;
     }
 
-    /// <summary>The host has no room now: lost, as on any full queue.</summary>
-    private protected static bool IsMomentary(HostError error) => error is HostError.WouldBlock or HostError.NoBuffers;
-
-    /// <summary>Counts a datagram that the host did not take, and tells the guest why.</summary>
-    private protected void Fail(TMapping mapping, IpEndpoint host, HostError error, ReadOnlySpan<byte> ipPacket, Instant now)
+    /// <summary>Counts the datagrams that the host did not take, and tells the guest why.</summary>
+    private protected void Fail(
+        TMapping mapping, IpEndpoint host, HostError error, int lost, ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        Counters.Drop(SendFailed);
+        Counters.Drop(SendFailed, lost);
         // Nobody can have refused what was not sent: that is yet another datagram's error, and the queue tells of it.
-        if (IsMomentary(error) || error == HostError.ConnectionRefused) return;
+        if (DatagramSends.IsMomentary(error) || error == HostError.ConnectionRefused) return;
         bool v4 = mapping.IsIpv4;
         IcmpHeader answer = IcmpError.From(error, v4);
         if (error == HostError.MessageTooLong)
@@ -209,7 +208,9 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     {
         _current = mapping;
         bool received = false;
+        _incoming.Clear();
         for (int budget = ReceivesPerTurn; mapping.IsReadable && budget > 0; budget--) received |= TryReceiveOne(mapping, now);
+        DeliverTrain(mapping, now);
         // Nothing but errors, turn after turn, would keep the loop from sleeping: the next datagram is an edge again.
         if (!received) mapping.IsReadable = false;
         if (mapping.HasErrors) RelayErrors(mapping, default, now);
@@ -220,8 +221,12 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     /// <returns>True if something came, whatever became of it.</returns>
     private bool TryReceiveOne(TMapping mapping, Instant now)
     {
-        Span<byte> buffer = _pool.Octets(_receiveBuffer);
-        IoResult result = _world.ReceiveFrom(mapping.Socket, buffer, out DatagramInfo info);
+        if (_incoming.IsFull)
+        {
+            DeliverTrain(mapping, now);
+            _incoming.Clear();
+        }
+        IoResult result = _world.ReceiveFrom(mapping.Socket, _incoming.Room, out DatagramInfo info);
         if (result.WouldBlock)
         {
             mapping.IsReadable = false;
@@ -243,8 +248,15 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
             Counters.Drop(_kind == EventKind.UdpMapping ? DropReason.BadUdpHeader : DropReason.BadIcmp);
             return true;
         }
-        Deliver(mapping, buffer[..result.Count], info, now);
+        if (_incoming.TryJoin(result.Count, info)) return true;
+        DeliverTrain(mapping, now);
+        _incoming.Begin(result.Count, info);
         return true;
+    }
+
+    private void DeliverTrain(TMapping mapping, Instant now)
+    {
+        if (!_incoming.IsEmpty) Deliver(mapping, _incoming.Octets, _incoming.Info, now);
     }
 
     /// <summary>Empties the error queue as far as one turn may: ICMP errors go to the guest.</summary>

@@ -28,10 +28,10 @@ namespace Slirp.Core.Icmp;
 /// <para><b>Sources.</b> RFC 792, RFC 1122 section 3.2.2.6, RFC 4443 section 4, RFC 5508.</para>
 /// </remarks>
 public sealed class IcmpEngine<TWorld>(
-    TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool, TimerWheel timers,
-    Counters counters, DatagramLimits limits)
+    TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, TimerWheel timers, Counters counters,
+    DatagramLimits limits)
     : DatagramEngine<PingMapping, TWorld>(
-        EventKind.PingMapping, limits.PingMappings, world, sender, plan, gate, pool, timers, counters, limits)
+        EventKind.PingMapping, limits.PingMappings, joinsDatagrams: false, world, sender, plan, gate, timers, counters, limits)
     where TWorld : struct, IWorld
 {
     private const int HeaderLength = IcmpView.HeaderLength;
@@ -104,11 +104,12 @@ public sealed class IcmpEngine<TWorld>(
         mapping!.GuestMac = source;
         Mappings.Touch(mapping, now + Limits.PingIdle);
         Counters.IcmpEchoes++;
-        HostError error = Send(mapping, host, message, options);
-        if (error != HostError.None) Fail(mapping, host, error, ipPacket, now);
+        int trainLimit = 0; // each echo goes by itself
+        HostError error = Send(mapping, host, message, options, ref trainLimit, out int lost);
+        if (error != HostError.None) Fail(mapping, host, error, lost, ipPacket, now);
     }
 
-    private protected override void Deliver(PingMapping mapping, Span<byte> message, in DatagramInfo info, Instant now)
+    private protected override void Deliver(PingMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now)
     {
         if (!IcmpView.TryParse(message, out IcmpView icmp) || (byte)icmp.Type != ReplyType(mapping.Key.Guest.Address))
         {

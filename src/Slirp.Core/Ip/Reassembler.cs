@@ -88,23 +88,6 @@ public sealed partial class Reassembler<TWorld>(
         return TryFinish6(context!, out packet);
     }
 
-    bool IEngine.HasWork => false;
-
-    void IEngine.RunReady(Instant now)
-    {
-        // Fragments come with frames and go with timers.
-    }
-
-    void IEngine.OnHostEvents(EventTarget target, HostEvents events, Instant now)
-    {
-        // It has no socket.
-    }
-
-    void IEngine.Abandon()
-    {
-        // A packet that is being put together expires.
-    }
-
     /// <summary>Gives up a packet whose time has come.</summary>
     public void OnTimer(EventTarget target, Instant now)
     {

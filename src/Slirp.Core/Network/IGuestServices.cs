@@ -33,19 +33,7 @@ public interface IGuestServices
 /// <summary>The servers as the loop sees them.</summary>
 public sealed class ServiceEngine(IGuestServices services) : IEngine
 {
-    public bool HasWork => false;
-
-    public void RunReady(Instant now)
-    {
-        // Servers do all they can when they are called.
-    }
-
     public void OnHostEvents(EventTarget target, HostEvents events, Instant now) => services.OnEvent(target, events, now);
 
     public void OnTimer(EventTarget target, Instant now) => services.OnTimer(target, now);
-
-    public void Abandon()
-    {
-        // A question whose handling failed is asked again by whoever wants to know.
-    }
 }

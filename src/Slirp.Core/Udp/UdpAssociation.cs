@@ -24,6 +24,9 @@ internal sealed class UdpAssociation : IFlow
     public bool IsAnswered { get; set; }
     public Instant LastUsed { get; set; }
 
+    /// <summary>Datagrams longer than this are not gathered into trains: the path, or the host, refuses them.</summary>
+    public int TrainLimit { get; set; }
+
     public IpEndpoint Remote => Outside.Key.Guest;
 
     public IpAddress LocalAddress => Outside.Key.Remote.Address;

@@ -17,9 +17,11 @@ namespace Slirp.Core.Udp;
 /// at that socket goes to the guest endpoint, whoever sent it: endpoint-independent filtering, which REQ-8 recommends where
 /// transparency matters most. Peer-to-peer programs depend on it, the guest's own sockets still choose whom they hear, and
 /// slirp4netns did the same. The exception: with host loopback disabled, nothing from loopback comes in.</para>
-/// <para>Datagrams are never copied here. The guest's payload goes from its frame to one <c>sendmsg</c>, with a segment
-/// size if the frame held several; what the host received goes from the receive buffer to one frame, with a segment size
-/// if the kernel coalesced several.</para>
+/// <para><b>Trains.</b> A call costs more than the octets it moves, so datagrams of one size travel together wherever the
+/// kernel lets them. What the guest's kernel or the host's has put together passes as it is, by a segment size. What
+/// comes one by one within a turn of the loop is put together here: from the guest in <see cref="OutgoingTrains"/>, toward
+/// it where it is received (<see cref="IncomingTrain"/>). Each train is cut again by the kernel that it goes to; whoever
+/// receives sees the datagrams that were sent.</para>
 /// <para><b>Addresses.</b> The gate is asked about each new destination of a mapping; its answer is kept for the last few.
 /// Host loopback appears as the gateway, by the address of the gateway that the guest used last.</para>
 /// <para><b>Lifetime.</b> <see cref="DatagramLimits"/>: short for a question, longer for a conversation, shortest for DNS;
@@ -28,17 +30,22 @@ namespace Slirp.Core.Udp;
 /// <para><b>Limits.</b> What the host's socket has no room for is dropped and counted. A path MTU that the guest's DF asks
 /// about is told to it; without DF the host fragments, as any source of the datagram may.</para>
 /// <para><b>Kernel assumptions.</b> udp(7) UDP_SEGMENT fails as a whole, before anything is sent, when a segment does not
-/// fit the path or there are too many; then they go one by one. Turns and errors: <see cref="DatagramEngine{TMapping,TWorld}"/>.</para>
+/// fit the path, there are too many, or the interface cannot finish checksums; then they go one by one. Turns and errors: <see cref="DatagramEngine{TMapping,TWorld}"/>.</para>
 /// <para><b>Sources.</b> RFC 768, RFC 4787, RFC 1191, RFC 8085.</para>
 /// </remarks>
-public sealed class UdpEngine<TWorld>(
-    TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool, TimerWheel timers,
-    Counters counters, DatagramLimits limits)
-    : DatagramEngine<UdpMapping, TWorld>(
-        EventKind.UdpMapping, limits.UdpMappings, world, sender, plan, gate, pool, timers, counters, limits)
-    where TWorld : struct, IWorld
+public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where TWorld : struct, IWorld
 {
     private const ushort DnsPort = 53;
+
+    private readonly OutgoingTrains _trains;
+
+    public UdpEngine(
+        TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, FramePool pool, TimerWheel timers,
+        Counters counters, DatagramLimits limits)
+        : base(EventKind.UdpMapping, limits.UdpMappings, joinsDatagrams: true, world, sender, plan, gate, timers, counters, limits) =>
+        _trains = new OutgoingTrains(pool, Depart);
+
+    public override bool HasWork => _trains.HasAny || base.HasWork;
 
     private protected override DropReason SendFailed => DropReason.UdpHostSendFailed;
 
@@ -76,15 +83,28 @@ public sealed class UdpEngine<TWorld>(
         byte hostHopLimit = (byte)Math.Max(1, hopLimit - 1); // 0 would mean the host's default
         var options = new DatagramOptions(
             segmentSize < payload.Length ? segmentSize : 0, trafficClass, hostHopLimit, dontFragment && from.Address.IsIpv4);
-        HostError error = SendAll(mapping, host, payload, options);
-        if (error != HostError.None) Fail(mapping, host, error, ipPacket, now);
+        if (!_trains.TryGather(mapping, host, options, mapping.TrainLimit, payload, ipPacket, now))
+            SendNow(mapping, host, payload, options, ipPacket, now);
     }
 
-    private protected override void Deliver(UdpMapping mapping, Span<byte> message, in DatagramInfo info, Instant now)
+    /// <summary>Sends what was gathered in this turn, then gives each waiting mapping its own.</summary>
+    public override void RunReady(Instant now)
+    {
+        _trains.DepartAll(now);
+        base.RunReady(now);
+    }
+
+    public override void CloseAll()
+    {
+        base.CloseAll();
+        _trains.Close();
+    }
+
+    private protected override void Deliver(UdpMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now)
     {
         var source = new IpEndpoint(ErrorRelay<TWorld>.MapToGuest(info.Source.Address, mapping.Gateway), info.Source.Port);
         Sender.SendUdp(mapping.GuestMac, source, mapping.Key.Guest, message, info.SegmentSize, info.TrafficClass);
-        Mappings.Touch(mapping, DeadlineAfterAnswer(mapping, now));
+        Mappings.Touch(mapping, DeadlineAfterAnswers(mapping, DatagramSends.CountOf(message.Length, info.SegmentSize), now));
     }
 
     private protected override void RelayError(UdpMapping mapping, Span<byte> quoted, in HostIcmpError error, Instant now)
@@ -99,20 +119,24 @@ public sealed class UdpEngine<TWorld>(
 
     private protected override void CountClosed(long count) => Counters.UdpMappingsClosed += count;
 
-    private HostError SendAll(UdpMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    private void Depart(OutgoingTrain train, Instant now)
     {
-        HostError error = Send(mapping, host, payload, options);
-        if (error == HostError.None || options.SegmentSize == 0 || IsMomentary(error)) return error;
-        // Too many segments, or too large ones for this path, or no such option: one by one they may pass.
-        DatagramOptions single = options with { SegmentSize = 0 };
-        while (!payload.IsEmpty)
-        {
-            ReadOnlySpan<byte> datagram = payload[..Math.Min(options.SegmentSize, payload.Length)];
-            payload = payload[datagram.Length..];
-            error = Send(mapping, host, datagram, single);
-            if (error != HostError.None) return error;
-        }
-        return HostError.None;
+        var owner = new EventTarget(EventKind.UdpMapping, train.OwnerIndex, train.OwnerGeneration);
+        if (Mappings.TryGet(owner, out UdpMapping? mapping))
+            SendNow(mapping, train.To, train.Payload, train.Options, train.FirstPacket, now);
+        else
+            Counters.Drop(DropReason.UdpFlowLimit, train.Count); // it has made room for another within the turn
+    }
+
+    /// <param name="ipPacket">The packet, or the first of several, for an error to quote.</param>
+    private void SendNow(
+        UdpMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options,
+        ReadOnlySpan<byte> ipPacket, Instant now)
+    {
+        int trainLimit = mapping.TrainLimit;
+        HostError error = Send(mapping, host, payload, options, ref trainLimit, out int lost);
+        mapping.TrainLimit = trainLimit;
+        if (error != HostError.None) Fail(mapping, host, error, lost, ipPacket, now);
     }
 
     private Instant DeadlineAfterQuestion(UdpMapping mapping, ushort port, Instant now)
@@ -127,11 +151,11 @@ public sealed class UdpEngine<TWorld>(
         return now + (mapping.IsStream ? Limits.UdpStreamIdle : Limits.UdpIdle);
     }
 
-    private Instant DeadlineAfterAnswer(UdpMapping mapping, Instant now)
+    private Instant DeadlineAfterAnswers(UdpMapping mapping, int count, Instant now)
     {
         mapping.IsAnswered = true;
         if (!mapping.IsDnsOnly) return now + (mapping.IsStream ? Limits.UdpStreamIdle : Limits.UdpIdle);
-        if (mapping.OpenQuestions > 0) mapping.OpenQuestions--;
+        mapping.OpenQuestions = Math.Max(0, mapping.OpenQuestions - count);
         // Resolvers ask for A and AAAA from one socket: the first answer must not shut out the second.
         return mapping.OpenQuestions == 0 ? now + Limits.DnsAnswered : mapping.Deadline;
     }

@@ -53,6 +53,7 @@ public sealed partial class UdpForwards<TWorld>
         association.Port = port;
         association.InterfaceIndex = outside.Guest.Address.IsLinkLocal ? interfaceIndex : 0;
         association.IsAnswered = false;
+        association.TrainLimit = int.MaxValue;
         // Until it is known where the guest is, all stations are told: its kernel takes a datagram that comes that way.
         association.Station = _stations.TryFind(port.Guest.Address, now, out MacAddress station) ? station : MacAddress.Broadcast;
         _table.TryAdd(association); // both have room: one was evicted if need be

@@ -36,11 +36,11 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
     private readonly NetworkPlan _plan;
     private readonly FlowGate _gate;
     private readonly IGuestStations _stations;
-    private readonly FramePool _pool;
     private readonly TimerWheel _timers;
     private readonly Counters _counters;
     private readonly UdpForwardLimits _limits;
-    private readonly OwnedFrame _receiveBuffer;
+    private readonly IncomingTrain _incoming = new(ReceivesPerTurn);
+    private readonly OutgoingTrains _trains;
     private readonly Queue<UdpForwardPort> _ready = new();
     private readonly HashSet<IpEndpoint> _own = [];
     private TWorld _world;
@@ -50,15 +50,15 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         TimerWheel timers, Counters counters, UdpForwardLimits? limits = null)
     {
         (_world, _sender, _plan, _gate, _stations) = (world, sender, plan, gate, stations);
-        (_pool, _timers, _counters) = (pool, timers, counters);
+        (_timers, _counters) = (timers, counters);
         _limits = limits ?? new UdpForwardLimits();
         _table = new FlowTable<UdpAssociation>(_limits.Associations);
         _outside = new FlowTable<UdpAssociation.OutsideSide>(_limits.Associations);
-        if (!pool.TryRent(out _receiveBuffer)) throw new InvalidOperationException("no frame slot for the receive buffer of forwards");
+        _trains = new OutgoingTrains(pool, Depart);
     }
 
-    /// <summary>Some port has more to read than its last turn allowed.</summary>
-    public bool HasWork => _ready.Count > 0;
+    /// <summary>Some port has more to read than its last turn allowed, or answers were gathered in this one.</summary>
+    public bool HasWork => _ready.Count > 0 || _trains.HasAny;
 
     /// <summary>A port is open; its events come by <see cref="OnReadable"/> from now on.</summary>
     public void Add(UdpForwardPort port) => _own.Add(port.Bound);
@@ -95,9 +95,10 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         if (!port.IsQueued) Serve(port, now);
     }
 
-    /// <summary>Gives each waiting port one turn.</summary>
+    /// <summary>Sends the answers gathered in this turn, then gives each waiting port its own.</summary>
     public void RunReady(Instant now)
     {
+        _trains.DepartAll(now);
         for (int count = _ready.Count; count > 0 && _ready.TryDequeue(out UdpForwardPort? port); count--)
         {
             port.IsQueued = false;
@@ -105,7 +106,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         }
     }
 
-    /// <summary>Forgets everything and gives back the receive buffer; of no use after that. Sockets are their owner's.</summary>
+    /// <summary>Forgets everything; of no use after that. Sockets are their owner's.</summary>
     public void CloseAll()
     {
         for (int slot = 0; slot < _table.SlotCount; slot++)
@@ -114,7 +115,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         }
         _timers.Cancel(ref _upkeep);
         _ready.Clear();
-        _pool.Release(_receiveBuffer);
+        _trains.Close();
     }
 
     /// <summary>Carries a datagram of the guest, or several of one size, if it is an answer to somebody outside.</summary>
@@ -138,38 +139,43 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
             LocalAddress = port.Bound.Address.IsAny ? association.LocalAddress : default,
             InterfaceIndex = association.InterfaceIndex,
         };
-        HostError error = Send(port.Socket, association.Remote, payload, options);
-        if (error != HostError.None) _counters.Drop(DropReason.UdpHostSendFailed);
-        if (error == HostError.MessageTooLong)
-        {
-            // Without an error queue nobody names the path's MTU: the guest feels its way down (RFC 1191 section 7.1).
-            int length = ipPacket.Length > 0 && asSent.SegmentSize > 0 ? asSent.SegmentSize : ipPacket.Length;
-            IcmpHeader tooBig = IcmpError.PacketTooBig(from.Address.IsIpv4, IcmpError.PlateauBelow(length));
-            _sender.SendIcmpError(source, _plan.GatewayFor(from.Address), tooBig, ipPacket, now);
-        }
+        if (!_trains.TryGather(association, association.Remote, options, association.TrainLimit, payload, ipPacket, now))
+            SendNow(association, payload, options, ipPacket, now);
         return true;
     }
 
-    private HostError Send(HostSocket socket, IpEndpoint remote, ReadOnlySpan<byte> payload, in DatagramOptions options)
+    private void Depart(OutgoingTrain train, Instant now)
     {
-        IoResult sent = _world.SendTo(socket, remote, payload, options);
-        if (sent.IsOk || options.SegmentSize == 0 || sent.WouldBlock) return sent.Error;
-        // Too many segments, or too large ones for this path, or no such option: one by one they may pass.
-        DatagramOptions single = options with { SegmentSize = 0 };
-        while (!payload.IsEmpty)
-        {
-            ReadOnlySpan<byte> datagram = payload[..Math.Min(options.SegmentSize, payload.Length)];
-            payload = payload[datagram.Length..];
-            sent = _world.SendTo(socket, remote, datagram, single);
-            if (!sent.IsOk) return sent.Error;
-        }
-        return HostError.None;
+        if (_table.TryGet(train.OwnerIndex, train.OwnerGeneration, out UdpAssociation? association))
+            SendNow(association, train.Payload, train.Options, train.FirstPacket, now);
+        else
+            _counters.Drop(DropReason.UdpFlowLimit, train.Count); // it has made room for another within the turn
+    }
+
+    /// <param name="ipPacket">The packet, or the first of several, for an error to quote.</param>
+    private void SendNow(
+        UdpAssociation association, ReadOnlySpan<byte> payload, in DatagramOptions options, ReadOnlySpan<byte> ipPacket, Instant now)
+    {
+        int trainLimit = association.TrainLimit;
+        HostError error = DatagramSends.SendAll(
+            ref _world, association.Port!.Socket, association.Remote, payload, options, ref trainLimit, out int lost);
+        association.TrainLimit = trainLimit;
+        if (error == HostError.None) return;
+        _counters.Drop(DropReason.UdpHostSendFailed, lost);
+        if (error != HostError.MessageTooLong) return;
+        // Without an error queue nobody names the path's MTU: the guest feels its way down (RFC 1191 section 7.1).
+        bool v4 = association.Key.Guest.Address.IsIpv4;
+        int length = ipPacket.Length > 0 && options.SegmentSize > 0 ? options.SegmentSize : ipPacket.Length;
+        IcmpHeader tooBig = IcmpError.PacketTooBig(v4, IcmpError.PlateauBelow(length));
+        _sender.SendIcmpError(association.Station, _plan.GatewayFor(association.Key.Guest.Address), tooBig, ipPacket, now);
     }
 
     private void Serve(UdpForwardPort port, Instant now)
     {
         bool received = false;
+        _incoming.Clear();
         for (int budget = ReceivesPerTurn; port.IsReadable && budget > 0; budget--) received |= TryReceiveOne(port, now);
+        DeliverTrain(port, now);
         // Nothing but errors, turn after turn, would keep the loop from sleeping: the next datagram is an edge again.
         if (!received) port.IsReadable = false;
         if (!port.IsReadable) return;
@@ -179,11 +185,23 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
 
     private bool TryReceiveOne(UdpForwardPort port, Instant now)
     {
-        Span<byte> buffer = _pool.Octets(_receiveBuffer);
-        IoResult received = _world.ReceiveFrom(port.Socket, buffer, out DatagramInfo info);
-        if (received.IsOk) Deliver(port, buffer[..received.Count], info, now);
-        else if (received.WouldBlock) port.IsReadable = false; // other errors were another datagram's, and are told once
-        return received.IsOk;
+        if (_incoming.IsFull)
+        {
+            DeliverTrain(port, now);
+            _incoming.Clear();
+        }
+        IoResult received = _world.ReceiveFrom(port.Socket, _incoming.Room, out DatagramInfo info);
+        if (received.WouldBlock) port.IsReadable = false; // other errors were another datagram's, and are told once
+        if (!received.IsOk) return false;
+        if (_incoming.TryJoin(received.Count, info)) return true;
+        DeliverTrain(port, now);
+        _incoming.Begin(received.Count, info);
+        return true;
+    }
+
+    private void DeliverTrain(UdpForwardPort port, Instant now)
+    {
+        if (!_incoming.IsEmpty) Deliver(port, _incoming.Octets, _incoming.Info, now);
     }
 
     private void Deliver(UdpForwardPort port, ReadOnlySpan<byte> payload, in DatagramInfo info, Instant now)

@@ -14,6 +14,9 @@ public sealed class UdpMapping : DatagramMapping
     /// <summary>Every datagram so far went to port 53.</summary>
     public bool IsDnsOnly { get; internal set; }
 
+    /// <summary>Datagrams longer than this are not gathered into trains: the path, or the host, refuses them.</summary>
+    internal int TrainLimit { get; set; }
+
     /// <summary>Questions to port 53 without an answer yet.</summary>
     internal int OpenQuestions { get; set; }
 
@@ -23,5 +26,6 @@ public sealed class UdpMapping : DatagramMapping
         IsAnswered = IsStream = false;
         IsDnsOnly = true;
         OpenQuestions = 0;
+        TrainLimit = int.MaxValue;
     }
 }

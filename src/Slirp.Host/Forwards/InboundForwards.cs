@@ -99,11 +99,6 @@ internal sealed class InboundForwards(
         }
     }
 
-    public void Abandon()
-    {
-        // A connection that was being handed over is the TCP engine's.
-    }
-
     public void CloseAll()
     {
         foreach (Waiting waiting in _waiting) HostSockets.Close(waiting.Socket, reset: true);

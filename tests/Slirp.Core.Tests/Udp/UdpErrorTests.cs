@@ -175,7 +175,7 @@ public sealed class UdpErrorTests
         _h.GuestSends(FrameFactory.Udp(Guest, Server, FrameFactory.Pattern(9_000), dontFragment: true), segmentSize: 1400);
         SentPacket told = _h.GuestReceivesOne();
         Assert.Equal((3, 4, 1000u), (told.IcmpType, told.IcmpCode, told.IcmpRest));
-        Assert.Equal(1, _h.Counters.Dropped(DropReason.UdpHostSendFailed));
+        Assert.Equal(6, _h.Counters.Dropped(DropReason.UdpHostSendFailed)); // the last is shorter and passes
     }
 
     [Fact]

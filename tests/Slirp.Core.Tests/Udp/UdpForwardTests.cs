@@ -316,8 +316,13 @@ public class UdpForwardTests
         return _host.TakePackets();
     }
 
-    private bool Answers(IpEndpoint from, IpEndpoint to, string text) => _forwards.TryCarryAnswer(
-        FrameFactory.GuestMac, from, to, System.Text.Encoding.ASCII.GetBytes(text), As(0), [], _clock.Now);
+    private bool Answers(IpEndpoint from, IpEndpoint to, string text)
+    {
+        bool taken = _forwards.TryCarryAnswer(
+            FrameFactory.GuestMac, from, to, System.Text.Encoding.ASCII.GetBytes(text), As(0), [], _clock.Now);
+        while (_forwards.HasWork) _forwards.RunReady(_clock.Now);
+        return taken;
+    }
 
     [Fact]
     public void DF_of_an_answer_is_kept_and_the_guest_feels_its_way_down_to_the_path_MTU()
@@ -328,10 +333,11 @@ public class UdpForwardTests
         var mtus = new List<uint>();
         foreach (int length in new[] { 9000, 8100, 4300, 1950, 1460, 980 })
         {
-            byte[] octets = FrameFactory.Pattern(length);
-            byte[] packet = FrameFactory.Udp(Guest, Remote, octets, dontFragment: true);
+            byte[] packet = FrameFactory.Udp(Guest, Remote, FrameFactory.Pattern(length), dontFragment: true);
+            Span<byte> octets = packet.AsSpan(packet.Length - length);
             Assert.True(_forwards.TryCarryAnswer(
                 FrameFactory.GuestMac, Guest, Remote, octets, As(0) with { DontFragment = true }, packet, _clock.Now));
+            _forwards.RunReady(_clock.Now);
             foreach (SentPacket error in _host.TakePackets())
             {
                 Assert.Equal((3, 4), (error.IcmpType, error.IcmpCode));

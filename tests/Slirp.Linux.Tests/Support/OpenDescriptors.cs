@@ -18,8 +18,12 @@ internal static class OpenDescriptors
         return open;
     }
 
-    public static void AssertNoneAddedTo(HashSet<string> before) =>
-        Assert.Empty(Now().Where(descriptor => !before.Contains(descriptor)));
+    public static void AssertNoneAddedTo(HashSet<string> before)
+    {
+        HashSet<string> added = Now();
+        added.ExceptWith(before);
+        Assert.Empty(added);
+    }
 
     private static string? LinkTarget(string path)
     {
