@@ -1,4 +1,7 @@
 using Slirp.EndToEnd.Tests.Harness;
+using Slirp.Testing;
+using Slirp.Wire;
+using Slirp.Wire.Dhcp;
 using Xunit;
 
 namespace Slirp.EndToEnd.Tests;
@@ -61,6 +64,34 @@ public class DhcpTests
         });
     }
 
+    /// <summary>Every address is leased: who comes then gets none, one line says so, and what is given back is given again.</summary>
+    [EndToEndFact(SlirpnetOnly = true, Tools = "udhcpc")]
+    public Task The_next_client_of_a_full_range_waits_for_an_address() =>
+        GuestNetwork.WithAsync(new SlirpPlan { Capture = false, Api = true }, async network =>
+        {
+            const byte First = 15, Last = 30, Released = 17;
+            using RawLink link = RawLink.Open(network.Guest);
+            for (byte host = First; host <= Last; host++) link.SendPacket(Message(DhcpMessageType.Request, host, requested: host));
+            for (int i = 0; i < 3; i++) link.SendPacket(Message(DhcpMessageType.Discover, 200));
+            await PressureTests.SaysOnceAsync(network, "every DHCP address is taken");
+            Assert.InRange((await SlirpStatus.AskAsync(network.Api)).Dropped("DhcpNoAddress"), 1, 3);
+            link.SendPacket(Message(DhcpMessageType.Release, Released, holds: Released));
+            Assert.Equal($"10.0.2.{Released}", (await LeaseAsync(network))["ip"]);
+        });
+
+    /// <summary>From a client whose hardware address ends like the address that it asks for or has.</summary>
+    private static byte[] Message(DhcpMessageType type, byte client, byte requested = 0, byte holds = 0)
+    {
+        static Ipv4Address Address(byte host) => host == 0 ? default : Ipv4Address.Parse($"10.0.2.{host}");
+        var message = new byte[400];
+        var builder = new DhcpBuilder(message, new DhcpFields(
+            DhcpOperation.BootRequest, client, 0, true, Address(holds), default, default, default, new MacAddress(0x0200_0000_0000ul | client)));
+        builder.AddMessageType(type);
+        if (requested != 0) builder.AddAddress(DhcpOptionCode.RequestedAddress, Address(requested));
+        return FrameFactory.Udp(
+            FrameFactory.Endpoint("0.0.0.0", 68), FrameFactory.Endpoint("255.255.255.255", 67), message.AsSpan(0, builder.Finish()));
+    }
+
     /// <summary>What udhcpc gives its script, by name.</summary>
     private static async Task<Dictionary<string, string>> LeaseAsync(SlirpPlan plan)
     {
@@ -68,13 +99,18 @@ public class DhcpTests
         await GuestNetwork.WithAsync(plan with { Configure = false, Capture = false }, async network =>
         {
             (await network.Guest.RunAsync("ip", "link", "set", GuestNetwork.TapName, "up")).Succeeded();
-            string script = Path.Combine(Machine.Scratch, $"lease-{network.Guest.Pid}.sh");
-            string output = await WriteScriptAsync(script, onlyFor: "bound");
-            Outcome udhcpc = await network.Guest.RunAsync("udhcpc", "-i", GuestNetwork.TapName, "-f", "-q", "-n", "-t", "10", "-T", "1",
-                "-O", "mtu", "-O", "search", "-s", script);
-            lease = await ReadAsync(output, udhcpc);
+            lease = await LeaseAsync(network);
         });
         return lease;
+    }
+
+    private static async Task<Dictionary<string, string>> LeaseAsync(GuestNetwork network)
+    {
+        string script = Path.Combine(Machine.Scratch, $"lease-{network.Guest.Pid}.sh");
+        string output = await WriteScriptAsync(script, onlyFor: "bound");
+        Outcome udhcpc = await network.Guest.RunAsync("udhcpc", "-i", GuestNetwork.TapName, "-f", "-q", "-n", "-t", "10", "-T", "1",
+            "-O", "mtu", "-O", "search", "-s", script);
+        return await ReadAsync(output, udhcpc);
     }
 
     /// <summary>A script that keeps its environment when it is called for one thing: udhcpc tells it what for by an argument,
