@@ -86,8 +86,8 @@ public class PingTests
             }
         });
 
-    private static Task AllowGroupsAsync(GuestNetwork network, string groups) =>
-        network.HostNamespace.RunAsync("sh", "-c", $"echo '{groups}' >/proc/sys/net/ipv4/ping_group_range");
+    private static async Task AllowGroupsAsync(GuestNetwork network, string groups) =>
+        (await network.HostNamespace.RunAsync("sh", "-c", $"echo '{groups}' >/proc/sys/net/ipv4/ping_group_range")).Succeeded();
 
     /// <summary>A tunnel that nobody reads.</summary>
     private static async Task AddSilentAsync(GuestNetwork network)
