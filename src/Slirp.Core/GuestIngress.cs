@@ -33,6 +33,9 @@ public sealed class GuestIngress<TWorld>(
     /// <summary>Linux cuts a datagram into so many at most (UDP_MAX_SEGMENTS); more is an attempt to cost us a send each.</summary>
     private const int MaxTrainLength = 128;
 
+    /// <summary>No network but a virtual one has a larger MTU by habit.</summary>
+    private const int EthernetMtu = 1500;
+
     private const int IpOffset = EthernetOffset + EthernetView.HeaderLength;
 
     /// <summary>What is known of a packet besides its octets.</summary>
@@ -118,8 +121,17 @@ public sealed class GuestIngress<TWorld>(
         }
         if (IsExpired(origin, ip.TimeToLive, ip.Destination, ip.Octets, now)) return;
         OnUpperLayer(
-            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive, ip.DontFragment),
+            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive, MeansDontFragment(origin, ip)),
             ip.Octets, ip.Payload, offset + ip.HeaderLength, now);
+    }
+
+    /// <summary>Linux sets DF on every datagram that fits its own link. Beyond an Ethernet's MTU only the size of this link,
+    /// which nobody chose for the path, made it one packet: there the host fragments as it would its own.</summary>
+    private static bool MeansDontFragment(in Origin origin, in Ipv4View ip)
+    {
+        int length = origin.Virtio.GsoType == VirtioGsoType.UdpL4
+            ? ip.HeaderLength + UdpView.HeaderLength + origin.Virtio.GsoSize : ip.Octets.Length;
+        return ip.DontFragment && length <= EthernetMtu;
     }
 
     private void OnIpv6(in Origin origin, ReadOnlySpan<byte> octets, int offset, Instant now)
@@ -254,6 +266,7 @@ public sealed class GuestIngress<TWorld>(
             if (!plan.IsGateway(to.Address))
             {
                 Drop(DropReason.BadDestinationAddress);
+                if (!plan.IsDns(to.Address)) return; // RFC 1122 section 3.2.2: no error about what went to many
                 sender.SendIcmpError(origin.Source, to.Address, IcmpError.PortUnreachable(from.Address.IsIpv4), packet, now);
                 return;
             }

@@ -71,6 +71,16 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         return epoll.Add(fd, AllEdges, owner.Packed).ToIoResult();
     }
 
+    /// <summary>tcp(7): probes after so long a silence, given up after about two and a half times that.</summary>
+    public static void KeepAlive(SocketFd fd, TimeSpan idle)
+    {
+        int seconds = (int)Math.Clamp(Math.Ceiling(idle.TotalSeconds), 1, 7200);
+        _ = SocketOptions.Set(fd, TcpOption.TCP_KEEPIDLE, seconds);
+        _ = SocketOptions.Set(fd, TcpOption.TCP_KEEPINTVL, Math.Clamp(seconds / 4, 1, 75));
+        _ = SocketOptions.Set(fd, TcpOption.TCP_KEEPCNT, 6);
+        _ = SocketOptions.Set(fd, SocketOption.SO_KEEPALIVE, 1);
+    }
+
     public static bool TryGetLocalAddress(HostSocket socket, out IpAddress address)
     {
         SysResult result = Socket.LocalAddress(new SocketFd(socket.Value), out SocketAddress local);

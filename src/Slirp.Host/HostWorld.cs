@@ -25,6 +25,8 @@ internal readonly struct HostWorld(HostSockets sockets) : IWorld
     public IoResult Send(HostSocket socket, ReadOnlySpan<byte> octets) =>
         Socket.Send(new SocketFd(socket.Value), octets, MessageFlags.MSG_NOSIGNAL).ToIoResult();
 
+    public void KeepAlive(HostSocket socket, TimeSpan idle) => HostSockets.KeepAlive(new SocketFd(socket.Value), idle);
+
     public void ShutdownSend(HostSocket socket) => Socket.Shutdown(new SocketFd(socket.Value), ShutdownHow.SHUT_WR);
 
     public void Close(HostSocket socket, bool reset) => HostSockets.Close(socket, reset);

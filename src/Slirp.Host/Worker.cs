@@ -37,6 +37,8 @@ public sealed partial class Worker : IDisposable
 
     private const int EventBatch = 256;
 
+    private const EpollEvents LinkEdges = EpollEvents.EPOLLIN | EpollEvents.EPOLLET;
+
     /// <summary>Polls without result before the thread sleeps: about 20 us, the time a request takes to be answered by a
     /// server on this machine.</summary>
     private const int PollsBeforeSleep = 50;
@@ -62,7 +64,7 @@ public sealed partial class Worker : IDisposable
     private readonly PoolTrimmer _trimmer;
 
     private OwnedFrame? _next; // the slot the next frame is read into
-    private bool _tapReadable = true;
+    private bool _tapReadable = true, _linkFails;
     private bool _stopping, _toldPingForbidden;
     private readonly Action<string> _warn;
     private readonly ShedReport _sheds;
@@ -106,6 +108,7 @@ public sealed partial class Worker : IDisposable
         _sheds = MakeSheds(options, budget);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
+        _tcp.Stations = stations;
     }
 
     public Counters Counters { get; } = new();
@@ -136,7 +139,7 @@ public sealed partial class Worker : IDisposable
             worked |= RunEngines(now);
             _dispatcher.FireTimers(now);
             _sheds.Look(now);
-            CollectEvents(mayWait: !worked && !HasWork(), now);
+            CollectEvents(mayWait: !_stopping && !worked && !HasWork(), now);
         }
         Inbound.CloseAll();
         _tcp.CloseAll();
@@ -197,7 +200,13 @@ public sealed partial class Worker : IDisposable
     private void OnReadFailed(Errno errno)
     {
         _tapReadable = false;
-        if (errno is Errno.EAGAIN or Errno.EIO) return; // nothing now, or the interface is down: an event follows when it is up
+        if (errno is Errno.EAGAIN or Errno.EIO) // nothing now, or the interface is down: an event follows when it is up
+        {
+            // An interface on its way out tells of it a moment before it is gone: the same event again, until it is.
+            if (_linkFails) _ = _epoll.Modify(_tap, LinkEdges, new EventTarget(EventKind.Link, 0, 0).Packed);
+            _linkFails = false;
+            return;
+        }
         LinkError = errno;
         _stopping = true;
     }
@@ -244,6 +253,7 @@ public sealed partial class Worker : IDisposable
         {
             case EventKind.Link:
                 _tapReadable = true;
+                _linkFails = (events & EpollEvents.EPOLLERR) != 0;
                 break;
             case EventKind.Wakeup:
                 TakeMessages(now);
@@ -271,7 +281,7 @@ public sealed partial class Worker : IDisposable
     }
 
     private void Watch<T>(T descriptor, EventKind kind) where T : struct, IDescriptor =>
-        _epoll.Add(descriptor, EpollEvents.EPOLLIN | EpollEvents.EPOLLET, new EventTarget(kind, 0, 0).Packed)
+        _epoll.Add(descriptor, LinkEdges, new EventTarget(kind, 0, 0).Packed)
             .OrThrow("epoll_ctl", $"{kind} descriptor {descriptor.Value}");
 
     private static HostEvents ToHostEvents(EpollEvents events)

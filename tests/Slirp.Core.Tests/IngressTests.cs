@@ -92,6 +92,51 @@ public sealed class IngressTests : IDisposable
         Assert.Equal((250, 100), (sent.Payload.Length, sent.Options.SegmentSize));
     }
 
+    /// <summary>Linux sets DF on whatever fits its own link. Where only the size of this link made it one packet, the host
+    /// fragments.</summary>
+    [Theory]
+    [InlineData(1472, true)]
+    [InlineData(1473, false)]
+    [InlineData(9000, false)]
+    public void DF_beyond_the_MTU_of_an_Ethernet_is_the_links(int length, bool isKept)
+    {
+        _stack.InjectPacket(FrameFactory.Udp(Guest, Server, FrameFactory.Pattern(length), dontFragment: true));
+        _stack.Turn();
+        Assert.Equal(isKept, Assert.Single(_stack.Host.Last.Datagrams).Options.DontFragment);
+        _stack.InjectPacket(FrameFactory.Echo(Guest.Address, Server.Address, 1, 1, FrameFactory.Pattern(length), dontFragment: true));
+        Assert.Equal(isKept, Assert.Single(_stack.Host.Last.Datagrams).Options.DontFragment);
+    }
+
+    [Theory]
+    [InlineData(1472, true)]
+    [InlineData(1473, false)]
+    public void DF_of_a_train_is_that_of_its_datagrams(int segmentSize, bool isKept)
+    {
+        _stack.InjectPacket(FrameFactory.Udp(Guest, Server, FrameFactory.Pattern(20_000), dontFragment: true), Train(segmentSize));
+        Assert.Equal(isKept, Assert.Single(_stack.Host.Last.Datagrams).Options.DontFragment);
+    }
+
+    /// <summary>RFC 1122 section 3.2.2: nobody is told off for speaking to all.</summary>
+    [Theory]
+    [InlineData("10.0.2.255")]
+    [InlineData("255.255.255.255")]
+    [InlineData("224.0.0.251")]
+    public void What_goes_to_many_and_interests_nobody_is_dropped_in_silence(string address)
+    {
+        _stack.InjectPacket(FrameFactory.Udp(Guest, FrameFactory.Endpoint(address, 7), "x"u8));
+        _stack.Turn();
+        Assert.Empty(_stack.Host.TakePackets());
+        Assert.Equal(1, Dropped(DropReason.BadDestinationAddress));
+    }
+
+    [Fact]
+    public void The_DNS_address_has_closed_ports_like_any_host()
+    {
+        _stack.InjectPacket(FrameFactory.Udp(Guest, FrameFactory.Endpoint("10.0.2.3", 7), "x"u8));
+        SentPacket told = Assert.Single(_stack.Host.TakePackets());
+        Assert.Equal((3, 3), (told.IcmpType, told.IcmpCode));
+    }
+
     /// <summary>A frame whose header says "segments of one octet" would cost us a send for each.</summary>
     [Fact]
     public void A_train_longer_than_any_kernel_makes_is_refused()

@@ -33,6 +33,9 @@ public sealed partial class FakeSocket(FakeHost host, HostSocket handle, FakeSoc
     /// <summary>The host's address it speaks from: none, unless the script says so.</summary>
     public IpAddress LocalAddress { get; set; }
 
+    /// <summary>How long a silence its peer is allowed; null if nobody asked.</summary>
+    public TimeSpan? KeepAliveIdle { get; internal set; }
+
     public bool IsOpen { get; private set; } = true;
 
     /// <summary>Core closed it with RST.</summary>

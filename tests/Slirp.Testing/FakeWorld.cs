@@ -28,6 +28,8 @@ public readonly struct FakeWorld(FakeHost host) : IWorld
 
     public IoResult Send(HostSocket socket, ReadOnlySpan<byte> octets) => host[socket].Send(octets);
 
+    public void KeepAlive(HostSocket socket, TimeSpan idle) => host[socket].KeepAliveIdle = idle;
+
     public void ShutdownSend(HostSocket socket) => host[socket].ShutdownSend();
 
     public void Close(HostSocket socket, bool reset) => host.Close(socket, reset);

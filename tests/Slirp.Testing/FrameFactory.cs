@@ -99,11 +99,11 @@ public static class FrameFactory
     /// <summary>An ICMP or ICMPv6 echo request.</summary>
     public static byte[] Echo(
         IpAddress from, IpAddress to, ushort identifier, ushort sequence, ReadOnlySpan<byte> data,
-        byte trafficClass = 0, byte hopLimit = 64, ushort identification = 0)
+        byte trafficClass = 0, byte hopLimit = 64, bool dontFragment = false, ushort identification = 0)
     {
         byte[] message = EchoMessage(from, to, identifier, sequence, data);
         IpProtocol protocol = from.IsIpv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6;
-        return Packet(from, to, protocol, message, trafficClass, hopLimit, identification: identification);
+        return Packet(from, to, protocol, message, trafficClass, hopLimit, dontFragment, identification: identification);
     }
 
     /// <summary>The ICMP part of <see cref="Echo"/>; <paramref name="isReply"/> makes it the answer.</summary>

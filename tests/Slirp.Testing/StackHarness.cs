@@ -147,6 +147,10 @@ public sealed class StackHarness
             station = FrameFactory.GuestMac;
             return true;
         }
+
+        public void Doubt(IpAddress guest, Instant now)
+        {
+        }
     }
 
     private sealed class ForwardEngine(UdpForwards<FakeWorld> forwards) : IEngine

@@ -9,12 +9,12 @@ public sealed record DatagramLimits
 
     public int FragmentContexts { get; init; } = 64;
 
-    /// <summary>A UDP mapping nobody has answered, or answered only once. RFC 4787 REQ-5 asks for two minutes; as in
-    /// Linux's conntrack (nf_conntrack_udp_timeout) one question is not yet a conversation, and a guest that asks again
-    /// later gets a new mapping without noticing.</summary>
+    /// <summary>A UDP mapping nobody has answered (as Linux's nf_conntrack_udp_timeout): a guest that asks again later gets a
+    /// new one without noticing.</summary>
     public TimeSpan UdpIdle { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>A UDP mapping over which the guest went on speaking after it was answered (RFC 4787 REQ-5).</summary>
+    /// <summary>A UDP mapping that somebody has answered (RFC 4787 REQ-5): who registers with a server may wait so long for
+    /// what it has to say.</summary>
     public TimeSpan UdpStreamIdle { get; init; } = TimeSpan.FromSeconds(120);
 
     /// <summary>A mapping that has asked name servers only, while a question is open: resolvers ask again after five

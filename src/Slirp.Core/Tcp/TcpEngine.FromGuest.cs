@@ -96,7 +96,23 @@ public sealed partial class TcpEngine<TWorld>
     private void OnUnacceptable(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         _counters.Drop(DropReason.TcpOutsideWindow);
-        if (!segment.Has(TcpFlags.Rst)) AnswerUnacceptable(flow, segment, now);
+        if (segment.Has(TcpFlags.Rst)) return;
+        AnswerUnacceptable(flow, segment, now);
+        if (!flow.IsHostKeptAlive && IsKeepAlive(flow, segment, now)) KeepHostAlive(flow, now);
+    }
+
+    /// <summary>RFC 9293 section 3.8.4: a segment that the window has passed, empty or with one octet, to provoke an
+    /// acknowledgment. The same within a second is a retransmission.</summary>
+    private static bool IsKeepAlive(TcpFlow flow, in GuestSegment segment, Instant now) =>
+        segment.PayloadLength <= 1 && (segment.Flags & (TcpFlags.Syn | TcpFlags.Fin)) == 0
+        && segment.Sequence == flow.RcvNxt + -1 && now - flow.LastHeard >= TimeSpan.FromSeconds(1);
+
+    /// <summary>The guest wants to know whether its peer is alive. We are; so its peer is asked the same from now on, as
+    /// patiently as the guest has asked, and if it is gone the guest is told.</summary>
+    private void KeepHostAlive(TcpFlow flow, Instant now)
+    {
+        flow.IsHostKeptAlive = true;
+        if (flow.Socket.IsOpen) _world.KeepAlive(flow.Socket, now - flow.LastHeard);
     }
 
     /// <summary>Data that came twice is acknowledged each time, for that is how its sender goes on. A bare segment or a SYN is

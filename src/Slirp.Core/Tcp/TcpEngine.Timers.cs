@@ -127,6 +127,11 @@ public sealed partial class TcpEngine<TWorld>
         _counters.TcpRetransmitTimeouts++;
         flow.Rtt.BackOff();
         flow.TimedSequence = null;
+        if (flow.IsInbound && Stations is { } stations)
+        {
+            stations.Doubt(flow.Key.Guest.Address, now);
+            if (stations.TryFind(flow.Key.Guest.Address, now, out MacAddress station)) flow.GuestMac = station;
+        }
         SendSyn(flow, now);
     }
 

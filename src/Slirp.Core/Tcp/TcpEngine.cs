@@ -79,6 +79,9 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
 
     public FlowTable<TcpFlow> Flows => _flows;
 
+    /// <summary>Who knows better where a guest is that does not answer; null if nobody does.</summary>
+    public IGuestStations? Stations { get; set; }
+
     /// <summary>Something can be done without waiting for an event.</summary>
     public bool HasWork => !_work.IsEmpty || !_turn.IsEmpty;
 
@@ -109,6 +112,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
                 break;
             case GuestTcpState.SynSent:
                 OnSegmentInSynSent(flow, segment, now);
+                if (flow.Guest == GuestTcpState.Established) flow.GuestMac = source; // it was found by whatever address
                 break;
             case GuestTcpState.TimeWait or GuestTcpState.LastAck when flow.FinAcknowledged:
                 OnSegmentAfterTheEnd(flow, source, segment, now);

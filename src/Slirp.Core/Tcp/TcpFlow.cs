@@ -107,6 +107,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal bool IsHostBroken;
     internal int HostRetries;
 
+    /// <summary>The guest has asked whether its peer is alive, and the host's kernel asks for it.</summary>
+    internal bool IsHostKeptAlive;
+
     /// <summary>A connection from outside through a forward: the guest is asked first.</summary>
     internal bool IsInbound;
 

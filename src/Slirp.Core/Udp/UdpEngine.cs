@@ -147,14 +147,13 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
             mapping.OpenQuestions++;
             return now + Limits.DnsIdle;
         }
-        if (mapping.IsAnswered) mapping.IsStream = true;
-        return now + (mapping.IsStream ? Limits.UdpStreamIdle : Limits.UdpIdle);
+        return now + (mapping.IsAnswered ? Limits.UdpStreamIdle : Limits.UdpIdle);
     }
 
     private Instant DeadlineAfterAnswers(UdpMapping mapping, int count, Instant now)
     {
         mapping.IsAnswered = true;
-        if (!mapping.IsDnsOnly) return now + (mapping.IsStream ? Limits.UdpStreamIdle : Limits.UdpIdle);
+        if (!mapping.IsDnsOnly) return now + Limits.UdpStreamIdle;
         mapping.OpenQuestions = Math.Max(0, mapping.OpenQuestions - count);
         // Resolvers ask for A and AAAA from one socket: the first answer must not shut out the second.
         return mapping.OpenQuestions == 0 ? now + Limits.DnsAnswered : mapping.Deadline;

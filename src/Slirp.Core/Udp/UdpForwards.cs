@@ -227,7 +227,8 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         UdpAssociation? association = Find(outside) ?? Open(port, outside, info.InterfaceIndex, now);
         if (association is null) return;
         Touch(association, isAnswer: false, now);
-        if (association.Station.IsMulticast && _stations.TryFind(port.Guest.Address, now, out MacAddress station))
+        // The guest's own datagrams tell where it is; until there is one, what is known may become better.
+        if (!association.IsAnswered && _stations.TryFind(port.Guest.Address, now, out MacAddress station))
             association.Station = station;
         _sender.SendUdp(
             association.Station, association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass);

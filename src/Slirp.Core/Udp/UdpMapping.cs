@@ -8,9 +8,6 @@ public sealed class UdpMapping : DatagramMapping
     /// <summary>Somebody has answered.</summary>
     public bool IsAnswered { get; internal set; }
 
-    /// <summary>The guest went on speaking after it was answered: a conversation, not a question.</summary>
-    public bool IsStream { get; internal set; }
-
     /// <summary>Every datagram so far went to port 53.</summary>
     public bool IsDnsOnly { get; internal set; }
 
@@ -23,7 +20,7 @@ public sealed class UdpMapping : DatagramMapping
     internal override void Reset(in FlowKey key)
     {
         base.Reset(key);
-        IsAnswered = IsStream = false;
+        IsAnswered = false;
         IsDnsOnly = true;
         OpenQuestions = 0;
         TrainLimit = int.MaxValue;

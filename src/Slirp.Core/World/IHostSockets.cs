@@ -77,6 +77,10 @@ public interface IHostSockets
 
     IoResult Send(HostSocket socket, ReadOnlySpan<byte> octets);
 
+    /// <summary>Has the peer of a stream probed when nothing came for <paramref name="idle"/>; one that is gone ends the
+    /// connection with TimedOut.</summary>
+    void KeepAlive(HostSocket socket, TimeSpan idle);
+
     /// <summary>No more will be sent: FIN after what is buffered.</summary>
     void ShutdownSend(HostSocket socket);
 

@@ -54,6 +54,12 @@ internal sealed class ControlClient(OwnedFd socket, ControlOptions options, long
         return Advance(_ => reply, now);
     }
 
+    /// <summary>Its time is over: who has begun a request is told that it has no end.</summary>
+    public void GiveUp(long now)
+    {
+        if (_reply is null && _length > 0) _ = Refuse(ControlReply.Error("cannot parse JSON"), now);
+    }
+
     public void Dispose() => socket.Dispose();
 
     private Turn Read(Func<ReadOnlyMemory<byte>, byte[]> answer, long now)

@@ -33,7 +33,7 @@ internal static class ControlRequest
         }
         catch (JsonException)
         {
-            return RequestFraming.Malformed;
+            return isTooMuch ? RequestFraming.TooLarge : RequestFraming.Malformed;
         }
         if (isTooMuch) return RequestFraming.TooLarge;
         return isLast ? RequestFraming.Malformed : RequestFraming.Incomplete;

@@ -178,7 +178,8 @@ public sealed class ControlServer : IDisposable
         foreach (ulong tag in _late)
         {
             _clients.Remove(tag, out ControlClient? client);
-            client!.Dispose();
+            client!.GiveUp(now);
+            client.Dispose();
         }
         _late.Clear();
     }

@@ -8,6 +8,9 @@ namespace Slirp.Host.Forwards;
 internal static class ForwardSockets
 {
     /// <summary>What the kernel keeps for us while the loop is busy; it takes net.core.somaxconn at most.</summary>
+    // A client that is gone without a word would hold its connection, and the guest's server, for ever.
+    private static readonly TimeSpan ClientIdle = TimeSpan.FromMinutes(5);
+
     private const int Backlog = 4096;
 
     private const int DatagramBuffer = 1 << 20;
@@ -46,6 +49,7 @@ internal static class ForwardSockets
         var socket = new SocketFd(opened.Raw);
         // Connections of an earlier run may still be in TIME-WAIT on this port. Another listener is refused all the same.
         _ = SocketOptions.Set(socket, SocketOption.SO_REUSEADDR, 1);
+        HostSockets.KeepAlive(socket, ClientIdle); // what it accepts inherits it
         return Finish(socket, Socket.Bind(socket, HostSockets.ToSocketAddress(endpoint)), Backlog);
     }
 

@@ -6,8 +6,9 @@ using Slirp.Wire;
 
 namespace Slirp.Host.Forwards;
 
-/// <summary>Where a guest address is: what the guest said in ARP or neighbour discovery, else the interface's own hardware
-/// address, else, where that is not known (a descriptor that somebody else attached), the guest is asked.</summary>
+/// <summary>Where a guest address is: what the guest said in ARP or neighbour discovery. As long as it has not said it, it is
+/// asked, and the interface's own hardware address, where known, is a guess only: the interface may be a port of a
+/// bridge.</summary>
 internal sealed class GuestStations(NeighbourTable neighbours, FrameSender<HostWorld> sender, NetworkPlan plan) : IGuestStations
 {
     /// <summary>RFC 1122 section 2.3.2.1: one request a second for one destination. A forward waits for the first answer,
@@ -19,13 +20,17 @@ internal sealed class GuestStations(NeighbourTable neighbours, FrameSender<HostW
     public bool TryFind(IpAddress guest, Instant now, out MacAddress station)
     {
         if (neighbours.TryFind(guest, out station)) return true;
-        station = plan.GuestMac;
-        if (!station.IsMulticast && !station.IsZero) return true;
-        if (now < _mayAskAt) return false;
+        station = plan.GuestMac.IsMulticast ? default : plan.GuestMac;
+        Doubt(guest, now);
+        return false;
+    }
+
+    public void Doubt(IpAddress guest, Instant now)
+    {
+        if (now < _mayAskAt) return;
         _mayAskAt = now + AskEvery;
         if (guest.IsIpv4) AskByArp(guest.Ipv4);
         else AskByNeighbourDiscovery(guest);
-        return false;
     }
 
     private void AskByArp(Ipv4Address guest) => sender.SendArp(

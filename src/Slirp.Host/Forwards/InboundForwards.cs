@@ -34,7 +34,11 @@ internal sealed class InboundForwards(
     private static readonly EventTarget RetryTarget = new(EventKind.ForwardUpkeep, 1, 0);
     private static readonly TimeSpan StallPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan StationPoll = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan FirstStationPoll = TimeSpan.FromMilliseconds(1); // a guest that is awake has answered
     private static readonly TimeSpan StationPatience = TimeSpan.FromSeconds(3); // as Linux: three requests, a second apart
+
+    /// <summary>Then a guess must do: the guest may be one that does not answer ARP.</summary>
+    private static readonly TimeSpan GuessAfter = TimeSpan.FromMilliseconds(300);
 
     private readonly Dictionary<int, Forward> _forwards = [];
     private readonly Queue<(Forward Forward, int Offset)> _ready = new();
@@ -151,9 +155,9 @@ internal sealed class InboundForwards(
             Open(accepted, guest, peer, station, now);
             return;
         }
-        _waiting.Enqueue(new Waiting(accepted, guest, peer, now + StationPatience));
+        _waiting.Enqueue(new Waiting(accepted, guest, peer, now + (station.IsZero ? StationPatience : GuessAfter)));
         if (_waiting.Count >= MaxWaiting) Stall(StationPoll, now);
-        else ScheduleRetry(StationPoll, now);
+        else ScheduleRetry(FirstStationPoll, now);
     }
 
     private void Open(HostSocket accepted, IpEndpoint guest, IpEndpoint peer, MacAddress station, Instant now)
@@ -189,7 +193,7 @@ internal sealed class InboundForwards(
         for (int count = _waiting.Count; count > 0; count--)
         {
             Waiting waiting = _waiting.Dequeue();
-            if (stations.TryFind(waiting.Guest.Address, now, out MacAddress station))
+            if (stations.TryFind(waiting.Guest.Address, now, out MacAddress station) || !station.IsZero && now >= waiting.GiveUpAt)
             {
                 Open(waiting.Socket, waiting.Guest, waiting.Peer, station, now);
             }

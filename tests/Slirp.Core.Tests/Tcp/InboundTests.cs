@@ -1,4 +1,5 @@
 using Slirp.Core.Flows;
+using Slirp.Core.Network;
 using Slirp.Core.Tcp;
 using Slirp.Testing;
 using Slirp.Wire;
@@ -47,6 +48,31 @@ public sealed class InboundTests : TcpConversation
         Guest.Receives("GET /"u8);
         Guest.Sends(Ack, data: "200"u8);
         Host.Hears("200"u8);
+    }
+
+    /// <summary>The interface may be a port of a bridge: the first SYN went to it, the next goes to whom the guest named.</summary>
+    [Fact]
+    public void A_guest_that_is_found_meanwhile_is_asked_where_it_is()
+    {
+        var behindBridge = new MacAddress(0x0200_0000_7701);
+        Comes();
+        Assert.Equal(FrameFactory.GuestMac, Guest.Receives(Syn).DestinationMac);
+        World.Engine.Stations = new Station(behindBridge);
+        World.AdvanceSeconds(1.1);
+        Assert.Equal(behindBridge, Guest.Receives(Syn).DestinationMac);
+    }
+
+    private sealed class Station(MacAddress mac) : IGuestStations
+    {
+        private bool _isDoubted;
+
+        public bool TryFind(IpAddress guest, Instant now, out MacAddress station)
+        {
+            station = mac;
+            return guest == Listener.Address && _isDoubted;
+        }
+
+        public void Doubt(IpAddress guest, Instant now) => _isDoubted = true;
     }
 
     /// <summary>HARDENING O5: connections that the guest does not answer give way to later ones, open ones never do.</summary>

@@ -1,4 +1,5 @@
 using Slirp.Core.Tcp;
+using Slirp.Core.World;
 using Slirp.Testing;
 using Xunit;
 
@@ -16,6 +17,25 @@ public sealed class KeepAliveTests : TcpConversation
         Guest.Sends(Ack, seq: 0, data: Octets(octets));
         Guest.Receives(Ack, seq: 1, ack: 1, length: 0);
         Host.HearsNothing();
+    }
+
+    /// <summary>A guest that asks whether its peer is alive gets an answer from us, who are; so the peer is asked too.</summary>
+    [Fact]
+    public void The_guests_probe_has_the_host_probe_as_patiently()
+    {
+        Guest.Connects();
+        Guest.Sends(Ack, data: "x"u8);
+        Guest.Sends(Ack, seq: 1, data: "x"u8); // again at once: a retransmission
+        Assert.Null(Host.Socket.KeepAliveIdle);
+        World.AdvanceSeconds(20);
+        Guest.Sends(Ack, seq: 1);
+        Assert.Equal(TimeSpan.FromSeconds(20), Host.Socket.KeepAliveIdle);
+        World.AdvanceSeconds(20);
+        Guest.Sends(Ack, seq: 1);
+        Assert.Equal(TimeSpan.FromSeconds(20), Host.Socket.KeepAliveIdle);
+        Host.Socket.DeliverReset(HostError.TimedOut);
+        World.Turn();
+        FlowIsGone();
     }
 
     [Fact]

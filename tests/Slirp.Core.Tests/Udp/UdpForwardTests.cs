@@ -39,6 +39,10 @@ public class UdpForwardTests
             station = FrameFactory.GuestMac;
             return IsKnown;
         }
+
+        public void Doubt(IpAddress guest, Instant now)
+        {
+        }
     }
 
     public UdpForwardTests() : this(new UdpForwardLimits { Associations = 8 })

@@ -31,6 +31,14 @@ public class ControlRequestTests
     }
 
     [Theory]
+    [InlineData('\0')]
+    [InlineData('A')]
+    [InlineData(' ')]
+    [InlineData('[')]
+    public void Too_much_is_too_much_whatever_it_is(char octet) =>
+        Assert.Equal(RequestFraming.TooLarge, Frame(Encoding.UTF8.GetBytes(new string(octet, 4096)), out _));
+
+    [Theory]
     [InlineData("{bad")]
     [InlineData("}")]
     [InlineData("{\"a\" 1}")]

@@ -147,15 +147,17 @@ public sealed class ControlServerTests : IDisposable
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("{\"execute\":")]
-    public void A_client_that_does_not_finish_is_closed(string begun)
+    [InlineData("", "")]
+    [InlineData("{\"execute\":", "cannot parse JSON")]
+    public void A_client_that_does_not_finish_is_told_and_closed(string begun, string told)
     {
         Serve(new ControlOptions { Patience = TimeSpan.FromMilliseconds(100) });
         using Socket client = Connect();
         client.Send(Encoding.UTF8.GetBytes(begun));
         long since = Stopwatch.GetTimestamp();
-        Assert.Equal("", ReadToEnd(client));
+        string reply = ReadToEnd(client);
+        Assert.Equal(told.Length > 0, reply.Length > 0);
+        Assert.Contains(told, reply, StringComparison.Ordinal);
         Assert.InRange(Stopwatch.GetElapsedTime(since).TotalMilliseconds, 50, 30_000);
     }
 
