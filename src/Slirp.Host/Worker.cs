@@ -105,17 +105,7 @@ public sealed partial class Worker : IDisposable
         _dispatcher.Register(new ServiceEngine(_services), EventKind.DnsUpstream, EventKind.Service);
         _dispatcher.Register(_trimmer, EventKind.PoolTrim);
         _dispatcher.Register(new HostAddressEngine(this), EventKind.HostAddressCheck);
-        _sheds = new ShedReport(options.Warn,
-        [
-            new("no descriptor left: new connections and UDP flows wait or are refused (limit: prlimit --nofile)",
-                () => sockets.DescriptorsLacked + Inbound.DescriptorsLacked),
-            new($"{options.Tcp.MaxHalfOpen} connections are under way already: the oldest is given up for a new one",
-                () => Counters.TcpHalfOpenEvicted),
-            new("the table of TCP connections is full: new ones are refused", () => Counters.Dropped(DropReason.TcpFlowLimit)),
-            new("the table of UDP flows is full: the idlest makes room", () => _udp.Mappings.EvictedCount),
-            new("the table of pings is full: the idlest makes room", () => _icmp.Mappings.EvictedCount),
-            new("too many fragmented packets at once: the oldest are dropped", () => Counters.Dropped(DropReason.FragmentEvicted)),
-        ]);
+        _sheds = MakeSheds(options, budget);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
         _tcp.Stations = stations;

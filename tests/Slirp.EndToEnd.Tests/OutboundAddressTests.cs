@@ -149,12 +149,13 @@ public class OutboundAddressTests
 
     internal static async Task WithUplinkAsync(
         string[] options, Func<GuestNetwork, Uplink, Task> test, bool asUser = false, string? resolvConf = null,
-        Func<Uplink, Task>? before = null)
+        Func<Uplink, Task>? before = null, int mtu = 1500)
     {
         Uplink? uplink = null;
         var plan = new SlirpPlan
         {
             OwnHost = true,
+            Mtu = mtu,
             AsUser = asUser,
             ResolvConf = resolvConf,
             MoreOptions = options,

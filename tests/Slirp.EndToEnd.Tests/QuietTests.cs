@@ -100,6 +100,39 @@ public class QuietTests
         await StaysQuietAsync(network);
     });
 
+    /// <summary>The same with flows of every kind: what was under way goes on, and what came meanwhile is served.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task After_a_stop_everything_goes_on() => GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80") with { Capture = false }, async network =>
+    {
+        const int Flows = 100;
+        await using var server = new TcpServer(network.Host, IPAddress.Loopback, TcpServer.EchoAsync);
+        await using var inside = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
+        await using var witness = new Witness(network.Host, IPAddress.Loopback);
+        var asked = new IPEndPoint(GuestNetwork.Gateway(V4), witness.Port);
+        using Socket datagrams = OutboundAddressTests.Unconnected(network, V4);
+        IPEndPoint seen = await Witness.HeardFromAsync(datagrams, asked);
+        var guests = new List<Socket>();
+        for (int i = 0; i < Flows; i++) guests.Add(await network.ConnectAsync(V4, server.Port));
+        using Socket outside = await ForwardPlan.ConnectAsync(network, ForwardPlan.Outside, ForwardPlan.Hit, 8080);
+        await EchoFlow.BeatAsync(outside, 1);
+        Task transfer = Transfer.BothAtOnceAsync(network, V4, 64 << 20);
+
+        network.Slirp.Signal(UnixSignal.Stop);
+        var beats = new List<Task>();
+        for (int i = 0; i < Flows; i++) beats.Add(EchoFlow.BeatAsync(guests[i], i, 20_000));
+        beats.Add(EchoFlow.BeatAsync(outside, 2, 100_000));
+        using Socket late = await ForwardPlan.ConnectAsync(network, "127.0.0.1", "127.0.0.1", 8080); // the kernel answers for a listener
+        beats.Add(EchoFlow.BeatAsync(late, 3));
+        Task<IPEndPoint> question = Witness.HeardFromAsync(datagrams, asked);
+        await Task.Delay(Watched); // time passing is what this is about
+        network.Slirp.Signal(UnixSignal.Continue);
+        await Task.WhenAll(beats);
+        Assert.Equal(seen, await question);
+        await transfer.WithinAsync("a transfer that was under way");
+        guests.ForEach(guest => guest.Dispose());
+        await StaysQuietAsync(network);
+    });
+
     private static SlirpPlan Plan => new() { OwnHost = true, Capture = false };
 
     private static async Task StaysQuietAsync(GuestNetwork network)

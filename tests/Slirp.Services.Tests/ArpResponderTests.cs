@@ -116,6 +116,7 @@ public class ArpResponderTests
             scene.Arp(new ArpFields(ArpOperation.Reply, new MacAddress(0x0200_0000_0000UL + i), address, default, address));
         }
         Assert.Equal(NeighbourTable.Capacity, scene.Services.Neighbours.Count);
+        Assert.Equal(1000 - NeighbourTable.Capacity, scene.Services.Neighbours.EvictedCount);
         Assert.True(scene.Services.Neighbours.TryFind(new Ipv4Address(first + 999), out MacAddress last));
         Assert.Equal(new MacAddress(0x0200_0000_0000 + 999), last);
         Assert.False(scene.Services.Neighbours.TryFind(new Ipv4Address(first + 1000 - NeighbourTable.Capacity - 1), out _));

@@ -16,6 +16,9 @@ public sealed class NeighbourTable
 
     public int Count => _entries.Count;
 
+    /// <summary>How many were forgotten to make room.</summary>
+    public long EvictedCount { get; private set; }
+
     public bool TryFind(IpAddress address, out MacAddress mac)
     {
         bool found = _entries.TryGetValue(address, out Entry entry);
@@ -39,5 +42,6 @@ public sealed class NeighbourTable
             (oldest, heardAt) = (address, entry.HeardAt);
         }
         _entries.Remove(oldest);
+        EvictedCount++;
     }
 }

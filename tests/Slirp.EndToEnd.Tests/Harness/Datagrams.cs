@@ -32,6 +32,18 @@ internal static class Datagrams
         }
     }
 
+    /// <summary>The same with any socket that is connected to something that echoes.</summary>
+    public static async Task EchoAsync(Socket socket, IEnumerable<int> sizes)
+    {
+        byte[] stream = Payload.Octets(1, 65536), got = new byte[65536];
+        foreach (int size in sizes)
+        {
+            await socket.SendAsync(stream.AsMemory(0, size)).WithinAsync($"sending {size} octets");
+            int count = await socket.ReceiveAsync(got).WithinAsync($"the echo of a datagram of {size} octets");
+            Assert.True(got.AsSpan(0, count).SequenceEqual(stream.AsSpan(0, size)), $"{size} octets sent, {count} received, or others");
+        }
+    }
+
     /// <summary>A port that nobody has.</summary>
     public static int FreePort(ISocketPlace place, IPAddress address)
     {

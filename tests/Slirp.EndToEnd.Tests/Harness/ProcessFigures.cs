@@ -28,6 +28,17 @@ internal sealed class ProcessFigures(int pid)
     public async Task DescriptorsFallToAsync(int count) =>
         await FallToAsync(count).WithinAsync($"the descriptors, {Descriptors()} now, to fall to {count}");
 
+    /// <summary>Waits until so much memory is in use at most: what is free goes back to the system some time after a peak.</summary>
+    public async Task ResidentFallsToAsync(long kib)
+    {
+        async Task PollAsync()
+        {
+            while (ResidentKib() > kib) await Task.Delay(100);
+        }
+
+        await PollAsync().WithinAsync($"the memory, {ResidentKib()} KiB now, to fall to {kib}");
+    }
+
     private async Task FallToAsync(int count)
     {
         while (Descriptors() > count) await Task.Delay(20);

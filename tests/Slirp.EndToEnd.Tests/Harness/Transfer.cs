@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Xunit;
 
@@ -28,21 +29,32 @@ internal static class Transfer
     }
 
     /// <summary>Both ends send and receive at once.</summary>
-    public static async Task BothAtOnceAsync(GuestNetwork network, AddressFamily family, long length)
+    public static Task BothAtOnceAsync(GuestNetwork network, AddressFamily family, long length) =>
+        BothAtOnceAsync(network.Guest, network.Host, new IPEndPoint(GuestNetwork.Loopback(family), 0), length, new IPEndPoint(GuestNetwork.Gateway(family), 0));
+
+    /// <summary>The same between any two places.</summary>
+    /// <param name="client">Where the client is.</param>
+    /// <param name="server">Where the server is.</param>
+    /// <param name="listen">What the server listens on; port 0 for any.</param>
+    /// <param name="connect">What the client connects to, port 0 for the server's; where it listens, if that is not given.</param>
+    public static async Task BothAtOnceAsync(ISocketPlace client, ISocketPlace server, IPEndPoint listen, long length, IPEndPoint? connect = null)
     {
         (long Length, string Hash) arrived = default;
         string answered = "";
-        await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
+        await using var listener = new TcpServer(server, listen.Address, async socket =>
         {
             Task<(long, string)> receiving = Payload.ReceiveAsync(socket);
             answered = await SendAllAsync(socket, HostSeed, length);
             arrived = await receiving;
-        });
-        using Socket guest = await network.ConnectAsync(family, server.Port);
+        }, listen.Port);
+        IPEndPoint to = connect ?? listen;
+        if (to.Port == 0) to = new IPEndPoint(to.Address, listener.Port);
+        using Socket guest = client.CreateSocket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        await guest.ConnectAsync(to).WithinAsync($"the connection to {to}");
         Task<(long Length, string Hash)> answer = Payload.ReceiveAsync(guest);
         string sent = await SendAllAsync(guest, GuestSeed, length);
         Assert.Equal(length, (await answer).Length);
-        await server.FinishedAsync();
+        await listener.FinishedAsync();
         Assert.Equal((length, sent), arrived);
         Assert.Equal((length, answered), await answer);
     }

@@ -36,6 +36,9 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
         var uplink = new Uplink(host, await TestNamespace.CreateAsync(asUser: false));
         try
         {
+            // The detection of duplicates would keep the link-local addresses, from which neighbours are asked for, for seconds.
+            foreach (TestNamespace at in (TestNamespace[])[host, uplink._far])
+                (await at.RunAsync("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")).Succeeded();
             await uplink.HostAsync($"link add {Interface} type veth peer name far0 netns {uplink._far.Pid}");
             // Without this the kernel takes the second IPv4 address of a network away together with the first.
             await uplink.HostRunAsync("echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries");
@@ -57,6 +60,11 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
 
     public Socket CreateSocket(AddressFamily family, SocketType type, ProtocolType protocol) =>
         _far.CreateSocket(family, type, protocol);
+
+    /// <summary>The machine beyond passes packets on, and says each time what it could not.</summary>
+    public async Task RouteBeyondAsync() =>
+        (await _far.RunAsync("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+            "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0")).Succeeded();
 
     /// <summary>Gives the host an address on its uplink.</summary>
     public Task AddAsync(string address) => HostAsync($"address add {WithLength(address)} dev {Interface}{Options(address)}");

@@ -1,0 +1,96 @@
+using System.Net;
+using System.Net.Sockets;
+using Slirp.EndToEnd.Tests.Harness;
+using Xunit;
+
+namespace Slirp.EndToEnd.Tests;
+
+/// <summary>What routers and hosts on the way say reaches the program in the guest as it reaches a program on the host: each
+/// test has both ask, and compares.</summary>
+public class ErrorTests
+{
+    private const AddressFamily V4 = AddressFamily.InterNetwork, V6 = AddressFamily.InterNetworkV6;
+    private const int ClosedPort = 9;
+
+    /// <summary>What the router thinks of an address, the address, and what that is to a program; see icmp(7).</summary>
+    public static TheoryData<string, string, SocketError> Errors => new()
+    {
+        { "route add unreachable 203.0.113.0/24", "203.0.113.5", SocketError.HostUnreachable },
+        { "route add prohibit 203.0.113.0/24", "203.0.113.5", SocketError.HostUnreachable },
+        { "route add throw 203.0.113.0/24", "203.0.113.5", SocketError.NetworkUnreachable },
+        { "address show", "192.0.2.9", SocketError.ConnectionRefused },
+        { "address show", "192.0.2.77", SocketError.HostUnreachable }, // nobody has it
+        { "-6 route add unreachable 2001:db8:7::/64", "2001:db8:7::5", SocketError.NetworkUnreachable }, // code 0: so Linux forwards
+        { "-6 route add prohibit 2001:db8:7::/64", "2001:db8:7::5", SocketError.AccessDenied },
+        { "-6 route add throw 2001:db8:7::/64", "2001:db8:7::5", SocketError.NetworkUnreachable },
+        { "address show", "2001:db8:5::9", SocketError.ConnectionRefused },
+        { "address show", "2001:db8:5::77", SocketError.HostUnreachable },
+    };
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [MemberData(nameof(Errors))]
+    public Task A_connect_fails_as_on_the_host(string router, string address, SocketError expected) =>
+        WithRouterAsync(router, async network =>
+        {
+            var target = new IPEndPoint(IPAddress.Parse(address), ClosedPort);
+            Assert.Equal(expected, await ConnectErrorAsync(network.Host, target));
+            Assert.Equal(expected, await ConnectErrorAsync(network.Guest, target));
+        });
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [MemberData(nameof(Errors))]
+    public Task A_datagram_fails_as_on_the_host(string router, string address, SocketError expected) =>
+        WithRouterAsync(router, async network =>
+        {
+            var target = new IPEndPoint(IPAddress.Parse(address), ClosedPort);
+            Assert.Equal(expected, await DatagramErrorAsync(network.Host, target));
+            Assert.Equal(expected, await DatagramErrorAsync(network.Guest, target));
+        });
+
+    [EndToEndTheory(SlirpnetOnly = true, Tools = "ping")]
+    [MemberData(nameof(Errors))]
+    public Task A_ping_is_told_as_on_the_host(string router, string address, SocketError expected) =>
+        WithRouterAsync(router, async network =>
+        {
+            string onHost = await PingAsync(network.HostNamespace, address), inGuest = await PingAsync(network.Guest, address);
+            Assert.Equal(onHost, inGuest);
+            Assert.Equal(expected == SocketError.ConnectionRefused, onHost.Contains(" bytes from", StringComparison.Ordinal));
+        });
+
+    private static Task WithRouterAsync(string router, Func<GuestNetwork, Task> test) =>
+        OutboundAddressTests.WithUplinkAsync([], (network, _) => test(network), before: async uplink =>
+        {
+            await uplink.RouteBeyondAsync();
+            await uplink.FarAsync(router);
+            await uplink.HostAsync($"route add default via {Uplink.Far(V4)}");
+            await uplink.HostAsync($"-6 route add default via {Uplink.Far(V6)}");
+            // Three questions for a neighbour that is not there take seconds by default.
+            foreach (string family in (string[])["ipv4", "ipv6"])
+                await uplink.HostRunAsync($"echo 20 >/proc/sys/net/{family}/neigh/{Uplink.Interface}/retrans_time_ms");
+        });
+
+    private static async Task<SocketError> ConnectErrorAsync(ISocketPlace place, IPEndPoint target)
+    {
+        using Socket socket = place.CreateSocket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        return (await Assert.ThrowsAsync<SocketException>(() => socket.ConnectAsync(target).WithinAsync("the failure to connect"))).SocketErrorCode;
+    }
+
+    private static async Task<SocketError> DatagramErrorAsync(ISocketPlace place, IPEndPoint target)
+    {
+        using Socket socket = place.CreateSocket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        // Without it a kernel keeps to itself what may pass: unreachable hosts and networks.
+        (int level, int receiveErrors) = target.AddressFamily == V4 ? (0, 11) : (41, 25); // IP_RECVERR, IPV6_RECVERR
+        socket.SetRawSocketOption(level, receiveErrors, BitConverter.GetBytes(1));
+        socket.Connect(target);
+        await socket.SendAsync(new byte[8]);
+        return (await Assert.ThrowsAsync<SocketException>(
+            () => socket.ReceiveAsync(new byte[8]).WithinAsync("the error"))).SocketErrorCode;
+    }
+
+    /// <summary>What ping says of its one request but for the time it took.</summary>
+    private static async Task<string> PingAsync(TestNamespace place, string address)
+    {
+        Outcome ping = await place.RunAsync("ping", "-n", "-c", "1", "-W", "50", address);
+        return Array.Find(ping.Stdout.Split('\n'), line => line.Contains("icmp_seq", StringComparison.Ordinal))?.Split(" ttl=")[0] ?? ping.ToString();
+    }
+}
