@@ -15,7 +15,10 @@ namespace Slirp.Cli;
 /// until the command ends.</summary>
 /// <remarks>What is sent to this program is passed on to the command, which has its terminal and its process group. So what
 /// is typed there (SIGINT, SIGQUIT) reaches the command without us, and this program only has to survive it.</remarks>
-internal sealed class RunService(RunOptions options, Log log)
+/// <param name="options">What was asked for.</param>
+/// <param name="descriptors">The caller's, for the command.</param>
+/// <param name="log">Where to report.</param>
+internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> descriptors, Log log)
 {
     /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
     private const int LeastIpv6Mtu = 1280;
@@ -50,7 +53,7 @@ internal sealed class RunService(RunOptions options, Log log)
             File.WriteAllText(resolvConf, ResolvConfFor(_network));
             File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-            return NamespaceCommand.Start(new CommandRequest
+            NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
             {
                 Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
                 TapName = RunOptions.TapName,
@@ -58,7 +61,11 @@ internal sealed class RunService(RunOptions options, Log log)
                 Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
                 ResolvConfPath = _network.DisableDns ? null : resolvConf,
                 MountSys = true,
+                Descriptors = descriptors,
             });
+            // The clone has them. One kept open here as well would keep somebody waiting for its end.
+            foreach (int one in descriptors) Descriptor.Close(new RawFd(one));
+            return command;
         }
         finally
         {

@@ -89,6 +89,28 @@ public class RunTests
         Assert.Equal(7, (await child.WaitAsync()).Status);
     }
 
+    /// <summary>As with env or unshare. What an option names is slirpnet's; what slirpnet opens is nobody else's.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task The_caller_s_descriptors_are_the_command_s()
+    {
+        string script = $"exec 5< <(echo five) 8>/dev/null; exec {Machine.Binary} run -r 8 -- sh -c 'cat /dev/fd/5; ls -l /proc/self/fd'";
+        string said = (await ChildProcess.RunAsync("bash", "-c", script)).Succeeded();
+        Assert.StartsWith("five\n", said, StringComparison.Ordinal);
+        string[] open = [.. said.Split('\n').Where(line => line.Contains("->", StringComparison.Ordinal)).Select(line => line.Split(' ')[^3])];
+        Assert.Equal(["0", "1", "2", "3", "5"], open.Order()); // 3: the directory being listed
+    }
+
+    /// <summary>Once the command has closed its end of a pipe, whoever reads the other end is told.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Slirpnet_itself_keeps_none_of_the_caller_s_descriptors()
+    {
+        await using ChildProcess child = ChildProcess.Start(
+            ["bash", "-c", $"exec 9> >(cat; echo closed); exec {Machine.Binary} run -- sh -c 'exec 9>&-; read -r end; exit 7'"], givesStdin: true);
+        await child.StdoutLineAsync("closed");
+        child.WriteStdin("end\n");
+        Assert.Equal(7, (await child.WaitAsync()).Status);
+    }
+
     /// <summary>The kernel hands an ignored signal down through execve, which is how nohup works.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task A_command_under_nohup_outlives_a_hang_up()

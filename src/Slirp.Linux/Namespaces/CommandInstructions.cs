@@ -50,7 +50,7 @@ internal static unsafe class CommandInstructions
         channel.AddWait(program, talk); // and if the parent died before the guard stood, this fails
         if (request.DescriptorSoftLimit is ulong soft) AddDescriptorLimit(program, soft);
         AddDefaultSignals(program);
-        AddCloseOnExec(program);
+        AddCloseOnExec(program, request.Descriptors);
         AddExecve(program, request.Command, path, environment);
     }
 
@@ -113,9 +113,9 @@ internal static unsafe class CommandInstructions
         program.IgnoreError(program.Add(step, Syscalls.rt_sigprocmask, SIG_SETMASK, program.Value(0ul), 0, sizeof(ulong)));
     }
 
-    /// <summary>Descriptors from 3 on end at execve, those of this program's caller included. close_range can mark them
-    /// since Linux 5.11; before it each that is open now is marked by number.</summary>
-    private static void AddCloseOnExec(ChildProgram program)
+    /// <summary>Descriptors from 3 on end at execve but for those that are the command's. close_range can mark them since
+    /// Linux 5.11; before it each that is open now is marked by number.</summary>
+    private static void AddCloseOnExec(ChildProgram program, IReadOnlyCollection<int> kept)
     {
         int step = program.Step("close_range", "the child process");
         int all = program.Add(step, Syscalls.close_range, 3, uint.MaxValue, CLOSE_RANGE_CLOEXEC);
@@ -126,6 +126,7 @@ internal static unsafe class CommandInstructions
             program.IgnoreError(program.Add(step, Syscalls.fcntl, open, (int)Fcntl.F_SETFD, FD_CLOEXEC));
         }
         program.LandSuccess(all);
+        foreach (int one in kept) program.IgnoreError(program.Add(step, Syscalls.fcntl, one, (int)Fcntl.F_SETFD, 0));
     }
 
     private static void AddExecve(ChildProgram program, IReadOnlyList<string> command, string path, List<byte[]> environment)

@@ -69,10 +69,20 @@ public sealed class NamespaceCommandTests : IDisposable
     }
 
     [NamespaceFact]
-    public void It_has_the_standard_descriptors_and_no_others()
+    public void It_has_the_standard_descriptors_those_it_is_given_and_no_others()
     {
-        Assert.Equal(0, Run($"exec ls /proc/self/fd > {_directory}/out"));
-        Assert.Equal("0 1 2 3", string.Join(' ', File.ReadAllLines($"{_directory}/out").Order())); // 3: the directory being listed
+        using OwnedFd given = Descriptor.OpenFile("/dev/zero", OpenFlags.O_RDONLY).OwnedOrThrow("open", "/dev/zero");
+        using NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
+        {
+            Command = ["sh", "-c", $"exec ls -l /proc/self/fd > {_directory}/out"],
+            Descriptors = [given.Value],
+        });
+        command.Go();
+        Assert.Equal(0, command.WaitForExit());
+        string[] open = [.. File.ReadAllLines($"{_directory}/out").Where(line => line.Contains(" -> ", StringComparison.Ordinal))];
+        Assert.Single(open, line => line.EndsWith($" {given.Value} -> /dev/zero", StringComparison.Ordinal));
+        Assert.Single(open, line => line.Contains("-> /proc/", StringComparison.Ordinal)); // the directory being listed
+        Assert.Equal(5, open.Length);
     }
 
     [NamespaceFact]
