@@ -29,7 +29,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         using ProcessWatch? process = WatchProcess();
         using TapDevice tap = OpenTap(out NetworkPlan plan);
         using NamespacePathWatch? path = WatchPath();
-        StandardStreams.Output(StartReport.Compose(plan, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
+        StandardStreams.Output(StartReport.Compose(plan, _network, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
         var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
         EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, _orphans, log, static () => { });
         log.Info("do_slirp is exiting");

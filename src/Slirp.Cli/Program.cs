@@ -13,22 +13,21 @@ internal static class Program
         ProgramName program = ProgramName.From(Environment.GetCommandLineArgs());
         CommandLine line = CommandLine.Parse(program, arguments, PathChecks.Exists);
         if (Unsupported.Refusal(line) is UsageFailure refusal) line = line with { Command = refusal };
-        if (line.Command is AttachCommand given) CloseWhatWasNotMeant(given.Options);
         CommandLineReport report = CommandLineReport.Of(program, line);
         StandardStreams.Error(report.Error);
         StandardStreams.Output(report.Output);
         return report.ExitStatus ?? Serve(line.Command);
     }
 
-    /// <summary>Callers leak descriptors into what they start; one kept open here may keep somebody else waiting.</summary>
-    private static void CloseWhatWasNotMeant(AttachOptions options)
+    /// <summary>The descriptors that this program was given for itself.</summary>
+    private static int[] NamedBy(LifecycleOptions lifecycle, TargetOptions? target)
     {
-        List<int> wanted = [options.Lifecycle.ReadyFd ?? -1, options.Lifecycle.ExitFd ?? -1];
-        if (options.Target.Target is AttachTarget.ByTapFd tap) wanted.Add(tap.Fd);
-        string? target = options.Target.Target is AttachTarget.ByPath given ? given.Path : null;
-        foreach (string? path in new[] { target, options.Target.UsernsPath, options.Lifecycle.ApiSocket })
-            if (Descriptor.NumberIn(path) is int named) wanted.Add(named);
-        Descriptor.CloseInherited([.. wanted]);
+        List<int> named = [lifecycle.ReadyFd ?? -1, lifecycle.ExitFd ?? -1];
+        if (target?.Target is AttachTarget.ByTapFd tap) named.Add(tap.Fd);
+        string? path = target?.Target is AttachTarget.ByPath given ? given.Path : null;
+        foreach (string? one in new[] { path, target?.UsernsPath, lifecycle.ApiSocket })
+            if (Descriptor.NumberIn(one) is int number) named.Add(number);
+        return [.. named];
     }
 
     private static int Serve(CliCommand command)
@@ -37,8 +36,8 @@ internal static class Program
         {
             return command switch
             {
-                AttachCommand attach => new AttachService(attach.Options, new Log(attach.Options.Lifecycle.LogLevel)).Run(),
-                RunCommand run => new RunService(run.Options, new Log(run.Options.Lifecycle.LogLevel)).Run(),
+                AttachCommand attach => Attach(attach.Options),
+                RunCommand run => Run(run.Options),
                 _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
             };
         }
@@ -52,5 +51,18 @@ internal static class Program
             StandardStreams.Error($"slirpnet: {e.Message}\n");
             return CommandLineReport.Failure;
         }
+    }
+
+    private static int Attach(AttachOptions options)
+    {
+        // Callers leak descriptors into what they start; one kept open here may keep somebody else waiting.
+        foreach (int one in Descriptor.Inherited(NamedBy(options.Lifecycle, options.Target))) Descriptor.Close(new RawFd(one));
+        return new AttachService(options, new Log(options.Lifecycle.LogLevel)).Run();
+    }
+
+    private static int Run(RunOptions options)
+    {
+        List<int> forCommand = Descriptor.Inherited(NamedBy(options.Lifecycle, target: null));
+        return new RunService(options, forCommand, new Log(options.Lifecycle.LogLevel)).Run();
     }
 }

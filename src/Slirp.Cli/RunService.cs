@@ -13,10 +13,12 @@ namespace Slirp.Cli;
 
 /// <summary><c>slirpnet run [OPTION]... [--] [CMD [ARG]...]</c>: a command in namespaces of its own, with this network,
 /// until the command ends.</summary>
-/// <remarks>The command has the terminal and the process group of this program. So what is typed there (SIGINT, SIGQUIT)
-/// reaches it without us, and this program only has to survive it; what is sent to this program alone (SIGTERM,
-/// SIGHUP, SIGUSR1, SIGUSR2) is passed on.</remarks>
-internal sealed class RunService(RunOptions options, Log log)
+/// <remarks>What is sent to this program is passed on to the command, which has its terminal and its process group. So what
+/// is typed there (SIGINT, SIGQUIT) reaches the command without us, and this program only has to survive it.</remarks>
+/// <param name="options">What was asked for.</param>
+/// <param name="descriptors">The caller's, for the command.</param>
+/// <param name="log">Where to report.</param>
+internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> descriptors, Log log)
 {
     /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
     private const int LeastIpv6Mtu = 1280;
@@ -51,7 +53,7 @@ internal sealed class RunService(RunOptions options, Log log)
             File.WriteAllText(resolvConf, ResolvConfFor(_network));
             File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
             File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-            return NamespaceCommand.Start(new CommandRequest
+            NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
             {
                 Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
                 TapName = RunOptions.TapName,
@@ -59,7 +61,11 @@ internal sealed class RunService(RunOptions options, Log log)
                 Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
                 ResolvConfPath = _network.DisableDns ? null : resolvConf,
                 MountSys = true,
+                Descriptors = descriptors,
             });
+            // The clone has them. One kept open here as well would keep somebody waiting for its end.
+            foreach (int one in descriptors) Descriptor.Close(new RawFd(one));
+            return command;
         }
         finally
         {
@@ -76,13 +82,14 @@ internal sealed class RunService(RunOptions options, Log log)
         LinkInfo link = GuestInterface.Configure(route, tap.Name, _network, log.Warning);
         NetworkPlan plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
 
+        using var foreground = new TerminalForeground();
         LinuxException? refused = null;
         var supervision = new SupervisorOptions
         {
             Target = command.Process,
             HostAddresses = addresses,
-            Signals = [.. PassedOn.Keys, PosixSignal.SIGINT, PosixSignal.SIGQUIT],
-            OnSignal = signal => PassOn(command, signal),
+            Signals = [.. PassedOn.Keys],
+            OnSignal = signal => PassOn(command, foreground, signal),
         };
         _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, orphans: [], log, () =>
         {
@@ -111,21 +118,24 @@ internal sealed class RunService(RunOptions options, Log log)
         return NamespaceCommand.ExitStatusFor(refused);
     }
 
-    private const int SIGHUP = 1, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15;
+    private const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15;
 
     // What somebody sends to this program means the command. PosixSignal takes the kernel's own numbers too.
     private static readonly Dictionary<PosixSignal, int> PassedOn = new()
     {
         [PosixSignal.SIGHUP] = SIGHUP,
+        [PosixSignal.SIGINT] = SIGINT,
+        [PosixSignal.SIGQUIT] = SIGQUIT,
         [(PosixSignal)SIGUSR1] = SIGUSR1,
         [(PosixSignal)SIGUSR2] = SIGUSR2,
         [PosixSignal.SIGTERM] = SIGTERM,
     };
 
-    /// <summary>SIGINT and SIGQUIT come from the terminal, which has sent them to the command as well.</summary>
-    private static bool PassOn(NamespaceCommand command, PosixSignal signal)
+    /// <summary>While we are in the terminal's foreground, SIGINT and SIGQUIT come from there, and the command has had them.</summary>
+    private static bool PassOn(NamespaceCommand command, TerminalForeground foreground, PosixSignal signal)
     {
-        if (PassedOn.TryGetValue(signal, out int number)) _ = command.Process.Signal(number);
+        bool isTyped = signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && foreground.IsOurs;
+        if (!isTyped) _ = command.Process.Signal(PassedOn[signal]);
         return true;
     }
 

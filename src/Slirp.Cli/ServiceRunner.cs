@@ -35,13 +35,14 @@ internal static class ServiceRunner
         worker.ResetOrphans(orphans);
         using var forwards = new ForwardTable(worker, plan);
         PublishedPorts.Bind(forwards, network.Publish, plan, log);
+        using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
+        // It takes the signals, so it outlives the control socket: none of them can end us while that has a path.
+        using var supervisor = new Supervisor(worker, resolver, supervision);
         var walls = new List<string>();
         using ControlServer? control = lifecycle.ApiSocket is string path
             ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap), walls).Write)
             : null;
-        using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
-        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
-        using var supervisor = new Supervisor(worker, resolver, supervision);
         walls.AddRange(Confinement.Enter(new ConfinementRequest
         {
             Readable = resolver.Directories,

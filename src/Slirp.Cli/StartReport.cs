@@ -3,6 +3,7 @@ using Slirp.Cli.Options;
 using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Host;
+using Slirp.Wire;
 
 namespace Slirp.Cli;
 
@@ -12,7 +13,8 @@ internal static class StartReport
     private const int ValueColumn = 19;
     private const int OutboundValueColumn = 20; // as slirp4netns has it
 
-    public static string Compose(NetworkPlan plan, LifecycleOptions lifecycle, LinkOffloads offloads, OutboundAddresses outbound)
+    public static string Compose(
+        NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, LinkOffloads offloads, OutboundAddresses outbound)
     {
         var text = new StringBuilder("Starting slirp\n");
         Line(text, "MTU", plan.Mtu);
@@ -26,6 +28,7 @@ internal static class StartReport
         if (lifecycle.ApiSocket is string path) Line(text, "API Socket", path);
         if (!outbound.Ipv4.IsAny) Line(text, "Outbound IPv4", outbound.Ipv4, OutboundValueColumn);
         if (!outbound.Ipv6.IsAny) Line(text, "Outbound IPv6", outbound.Ipv6, OutboundValueColumn);
+        if (network.MacAddress is MacAddress mac) Line(text, "MAC address", mac);
         Line(text, "Offloads", Describe(offloads));
         if (plan.EnableHostLoopback)
         {

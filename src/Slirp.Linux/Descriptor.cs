@@ -120,15 +120,17 @@ public static class Descriptor
         return null;
     }
 
-    /// <summary>Closes what this process was started with and did not ask for: whatever is above 2, not close-on-exec, and
-    /// not in <paramref name="wanted"/>. What the runtime and this program open is close-on-exec.</summary>
-    public static void CloseInherited(params ReadOnlySpan<int> wanted)
+    /// <summary>What this process was started with: whatever is above 2, not close-on-exec, and not in
+    /// <paramref name="except"/>. What the runtime and this program open is close-on-exec.</summary>
+    public static List<int> Inherited(params ReadOnlySpan<int> except)
     {
+        var inherited = new List<int>();
         foreach (string entry in Directory.GetFiles("/proc/self/fd"))
         {
-            if (!int.TryParse(Path.GetFileName(entry), out int descriptor) || descriptor <= 2 || wanted.Contains(descriptor)) continue;
-            if (Libc.fcntl(descriptor, Fcntl.F_GETFD, 0) == 0) _ = Libc.close(descriptor);
+            if (!int.TryParse(Path.GetFileName(entry), out int descriptor) || descriptor <= 2 || except.Contains(descriptor)) continue;
+            if (Libc.fcntl(descriptor, Fcntl.F_GETFD, 0) == 0) inherited.Add(descriptor);
         }
+        return inherited;
     }
 
     /// <summary>Opens a file by path (open(2)); O_CLOEXEC is always added.</summary>

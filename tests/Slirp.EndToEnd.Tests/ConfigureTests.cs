@@ -39,6 +39,40 @@ public class ConfigureTests
                 Assert.Equal("10.11.0.2", await DefaultGatewayAsync(network, "-4"));
             });
 
+    /// <summary>Callers read it, so both programs say the same; slirpnet has one line more.</summary>
+    [EndToEndFact]
+    public Task The_start_report_tells_all_that_was_settled() =>
+        GuestNetwork.WithAsync(
+            new SlirpPlan
+            {
+                Ipv6 = false,
+                Mtu = 4000,
+                Capture = false,
+                MoreOptions = ["--cidr=10.11.0.0/16", "--macaddress=0E:d4:18:d9:38:fb", "--outbound-addr=127.0.0.1"],
+            },
+            async network =>
+            {
+                network.SlirpMayEnd();
+                network.Slirp.CloseExitDescriptor();
+                string[] said = (await network.Slirp.WaitAsync()).Succeeded().Split('\n');
+                Assert.Contains("Starting slirp", said);
+                Assert.Equal(
+                    [
+                        "* MTU:             4000",
+                        "* Network:         10.11.0.0",
+                        "* Netmask:         255.255.0.0",
+                        "* Gateway:         10.11.0.2",
+                        "* DNS:             10.11.0.3",
+                        "* DHCP begin:      10.11.0.15",
+                        "* DHCP end:        10.11.0.30",
+                        "* Recommended IP:  10.11.0.100",
+                        "* Outbound IPv4:    127.0.0.1",
+                        "* MAC address:     0e:d4:18:d9:38:fb",
+                    ],
+                    said.Where(line => line.StartsWith("* ", StringComparison.Ordinal) && !line.StartsWith("* Offloads:", StringComparison.Ordinal)));
+                Assert.Contains("WARNING: 127.0.0.1:* on the host is accessible as 10.11.0.2 (set --disable-host-loopback to prohibit connecting to 127.0.0.1:*)", said);
+            });
+
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData(false)]
     [InlineData(true)]

@@ -13,6 +13,25 @@ public class LifetimeTests
     public Task A_signal_ends_it(int signal, bool asUser) =>
         EndsAsync(new SlirpPlan { AsUser = asUser }, network => network.Slirp.Signal((UnixSignal)signal));
 
+    /// <summary>The socket's path is removed however early the signal comes.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData((int)UnixSignal.Terminate)]
+    [InlineData((int)UnixSignal.Interrupt)]
+    public async Task A_signal_in_the_instant_of_the_bind_leaves_no_socket_file(int signal)
+    {
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        string path = Path.Combine(Machine.Scratch, $"instant-{signal}");
+        for (int i = 0; i < 20; i++)
+        {
+            await using ChildProcess slirp = ChildProcess.Start(
+                [Machine.Binary, "-c", "-a", path, "--netns-type=path", guest.NetPath, GuestNetwork.TapName]);
+            while (!File.Exists(path) && !slirp.HasExited) Thread.Yield();
+            slirp.Signal((UnixSignal)signal);
+            Assert.Equal(0, (await slirp.WaitAsync()).Status);
+            Assert.False(File.Exists(path));
+        }
+    }
+
     [EndToEndTheory]
     [InlineData(false)]
     [InlineData(true)]

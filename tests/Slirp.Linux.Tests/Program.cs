@@ -13,6 +13,7 @@ try
         ["run", .. var command] => Run(new CommandRequest { Command = command }),
         ["run-with-resolv", var path, .. var command] => Run(new CommandRequest { Command = command, ResolvConfPath = path }),
         ["standard"] => Standard(),
+        ["foreground"] => Foreground(),
         ["seccomp"] => ConfinedProgram.Seccomp(),
         ["landlock", var allowed, var denied] => ConfinedProgram.Restricted(allowed, denied),
         ["capabilities"] => ConfinedProgram.Capabilities(),
@@ -45,6 +46,13 @@ static int Run(CommandRequest request)
     Console.Out.Flush();
     command.Go();
     return command.WaitForExit();
+}
+
+static int Foreground()
+{
+    using var foreground = new TerminalForeground();
+    Console.WriteLine(foreground.IsOurs);
+    return 0;
 }
 
 static int Standard()

@@ -26,7 +26,8 @@ namespace Slirp.Linux.Namespaces;
 //   then stopping all threads, the child would sleep at its first poll for ever. That shows: the child's first act is a
 //   greeting. Without it in time the parent ends that child, which has done nothing yet, and clones another.
 // - signals: all are blocked before the clone and stay so in the child; the runtime's handlers would write into pipes
-//   shared with the parent. A command that is executed gets default dispositions and an empty mask first.
+//   shared with the parent. A command that is executed gets default dispositions (an ignored hang-up stays ignored) and
+//   an empty mask first.
 // - C library: no function of it is called but syscall(), which takes no lock; errno is this thread's, at an address
 //   looked up before the clone. clone is made as a system call, so no fork handlers run, and no memory is shared but
 //   the report.

@@ -9,7 +9,7 @@ internal static unsafe class CommandInstructions
 {
     private const int AT_FDCWD = -100;
     private const int TreeRegister = 1;
-    private const int PR_SET_PDEATHSIG = 1, SIGKILL = 9, SIGSTOP = 19, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
+    private const int PR_SET_PDEATHSIG = 1, SIGHUP = 1, SIGKILL = 9, SIGSTOP = 19, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
     private const int CLOSE_RANGE_CLOEXEC = 4, FD_CLOEXEC = 1;
     private const long OPEN_TREE_CLONE = 1, AT_RECURSIVE = 0x8000, MOVE_MOUNT_F_EMPTY_PATH = 4;
     private const long MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_BIND = 0x1000, MS_REC = 0x4000, MS_SLAVE = 0x80000;
@@ -50,7 +50,7 @@ internal static unsafe class CommandInstructions
         channel.AddWait(program, talk); // and if the parent died before the guard stood, this fails
         if (request.DescriptorSoftLimit is ulong soft) AddDescriptorLimit(program, soft);
         AddDefaultSignals(program);
-        AddCloseOnExec(program);
+        AddCloseOnExec(program, request.Descriptors);
         AddExecve(program, request.Command, path, environment);
     }
 
@@ -98,6 +98,8 @@ internal static unsafe class CommandInstructions
         program.IgnoreError(program.Add(step, Syscalls.prlimit64, 0, RLIMIT_NOFILE, program.Value(limit), 0));
     }
 
+    /// <summary>Only a hang-up stays ignored: that is what nohup(1) is for. What else is ignored is the runtime's doing
+    /// (SIGPIPE), or that of a shell which started us in the background (SIGINT, SIGQUIT) and not the command.</summary>
     private static void AddDefaultSignals(ChildProgram program)
     {
         const int last = 64;
@@ -105,15 +107,15 @@ internal static unsafe class CommandInstructions
         nint byDefault = program.Value(default(kernel_sigaction)); // SIG_DFL is 0
         for (int signal = 1; signal <= last; signal++)
         {
-            if (signal is SIGKILL or SIGSTOP) continue;
+            if (signal is SIGKILL or SIGSTOP || signal == SIGHUP && SignalDisposition.IsIgnored(SIGHUP)) continue;
             program.IgnoreError(program.Add(step, Syscalls.rt_sigaction, signal, byDefault, 0, sizeof(ulong)));
         }
         program.IgnoreError(program.Add(step, Syscalls.rt_sigprocmask, SIG_SETMASK, program.Value(0ul), 0, sizeof(ulong)));
     }
 
-    /// <summary>Descriptors from 3 on end at execve, those of this program's caller included. close_range can mark them
-    /// since Linux 5.11; before it each that is open now is marked by number.</summary>
-    private static void AddCloseOnExec(ChildProgram program)
+    /// <summary>Descriptors from 3 on end at execve but for those that are the command's. close_range can mark them since
+    /// Linux 5.11; before it each that is open now is marked by number.</summary>
+    private static void AddCloseOnExec(ChildProgram program, IReadOnlyCollection<int> kept)
     {
         int step = program.Step("close_range", "the child process");
         int all = program.Add(step, Syscalls.close_range, 3, uint.MaxValue, CLOSE_RANGE_CLOEXEC);
@@ -124,6 +126,7 @@ internal static unsafe class CommandInstructions
             program.IgnoreError(program.Add(step, Syscalls.fcntl, open, (int)Fcntl.F_SETFD, FD_CLOEXEC));
         }
         program.LandSuccess(all);
+        foreach (int one in kept) program.IgnoreError(program.Add(step, Syscalls.fcntl, one, (int)Fcntl.F_SETFD, 0));
     }
 
     private static void AddExecve(ChildProgram program, IReadOnlyList<string> command, string path, List<byte[]> environment)

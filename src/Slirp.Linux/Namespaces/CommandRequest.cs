@@ -20,6 +20,9 @@ public sealed record CommandRequest
     /// <summary>Shows the new network namespace under /sys/class/net, where the kernel lets us.</summary>
     public bool MountSys { get; init; }
 
+    /// <summary>Open descriptors of this process that the command shall have besides 0, 1 and 2, under the same numbers.</summary>
+    public IReadOnlyCollection<int> Descriptors { get; init; } = [];
+
     /// <summary>The soft limit on descriptors for the command, as this process had it before the runtime raised it; null
     /// leaves the raised one.</summary>
     public ulong? DescriptorSoftLimit { get; init; }

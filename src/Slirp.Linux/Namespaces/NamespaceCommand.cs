@@ -1,6 +1,4 @@
-using Slirp.Linux.Abi;
 using Slirp.Linux.Events;
-using Slirp.Linux.Native;
 
 namespace Slirp.Linux.Namespaces;
 
@@ -9,14 +7,14 @@ namespace Slirp.Linux.Namespaces;
 /// <para>Model. <see cref="Start"/> leaves a clone of this process waiting inside the namespaces, its TAP and netlink
 /// descriptors passed out; the caller configures the network through them and then calls <see cref="Go"/>, by which the
 /// clone becomes the command. The command keeps this process's terminal, process group, working directory, environment,
-/// and descriptors 0, 1 and 2 only; signals are at their defaults.</para>
+/// descriptors 0, 1 and 2 and those that the request names; signals are at their defaults, but for a hang-up that this process was started to
+/// ignore (nohup(1)).</para>
 /// <para>Limits. The kernel kills the command when the thread that called <see cref="Start"/> ends, so call it from a
 /// thread that lives as long as the process.</para>
 /// </remarks>
-public sealed unsafe class NamespaceCommand : IDisposable
+public sealed class NamespaceCommand : IDisposable
 {
     private const int SIGCHLD = 17;
-    private const long SIG_IGN = 1;
 
     private readonly ChildProgram _program;
     private readonly ChildChannel _channel;
@@ -141,8 +139,6 @@ public sealed unsafe class NamespaceCommand : IDisposable
     /// status away: the default is set, which differs in nothing else.</summary>
     private static void LetChildrenLeaveTheirStatus()
     {
-        kernel_sigaction now = default, byDefault = default;
-        SysResult read = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, 0, (nint)(&now), sizeof(ulong)); // both on this stack
-        if (read.IsOk && now.sa_handler == SIG_IGN) _ = Libc.Call(Syscalls.rt_sigaction, SIGCHLD, (nint)(&byDefault), 0, sizeof(ulong));
+        if (SignalDisposition.IsIgnored(SIGCHLD)) SignalDisposition.SetDefault(SIGCHLD);
     }
 }

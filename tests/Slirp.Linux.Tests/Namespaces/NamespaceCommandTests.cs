@@ -69,17 +69,35 @@ public sealed class NamespaceCommandTests : IDisposable
     }
 
     [NamespaceFact]
-    public void It_has_the_standard_descriptors_and_no_others()
+    public void It_has_the_standard_descriptors_those_it_is_given_and_no_others()
     {
-        Assert.Equal(0, Run($"exec ls /proc/self/fd > {_directory}/out"));
-        Assert.Equal("0 1 2 3", string.Join(' ', File.ReadAllLines($"{_directory}/out").Order())); // 3: the directory being listed
+        using OwnedFd given = Descriptor.OpenFile("/dev/zero", OpenFlags.O_RDONLY).OwnedOrThrow("open", "/dev/zero");
+        using NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
+        {
+            Command = ["sh", "-c", $"exec ls -l /proc/self/fd > {_directory}/out"],
+            Descriptors = [given.Value],
+        });
+        command.Go();
+        Assert.Equal(0, command.WaitForExit());
+        string[] open = [.. File.ReadAllLines($"{_directory}/out").Where(line => line.Contains(" -> ", StringComparison.Ordinal))];
+        Assert.Single(open, line => line.EndsWith($" {given.Value} -> /dev/zero", StringComparison.Ordinal));
+        Assert.Single(open, line => line.Contains("-> /proc/", StringComparison.Ordinal)); // the directory being listed
+        Assert.Equal(5, open.Length);
     }
 
     [NamespaceFact]
-    public void Its_signals_are_at_their_defaults_and_none_is_blocked()
+    public void Its_signals_are_at_their_defaults_but_for_an_ignored_hang_up_and_none_is_blocked()
     {
-        Assert.Equal(0, Run($"grep -E '^Sig(Blk|Ign)' /proc/self/status > {_directory}/out"));
-        Assert.All(File.ReadAllLines($"{_directory}/out"), line => Assert.EndsWith("\t0000000000000000", line, StringComparison.Ordinal));
+        Assert.Equal("0000000000000000", IgnoredAfter("env --default-signal=HUP --ignore-signal=INT,QUIT,TERM,USR1"));
+        Assert.Equal("0000000000000001", IgnoredAfter("env --ignore-signal=HUP,INT"));
+
+        static string IgnoredAfter(string prefix)
+        {
+            var (status, output) = HelperProcess.RunThroughShell(prefix, "", "run", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status");
+            Assert.Equal(0, status);
+            Assert.StartsWith("SigBlk:\t0000000000000000\nSigIgn:\t", output, StringComparison.Ordinal);
+            return output.Trim()[^16..];
+        }
     }
 
     [NamespaceFact]

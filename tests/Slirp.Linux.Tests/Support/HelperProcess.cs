@@ -16,11 +16,11 @@ public static class HelperProcess
     public static (int Status, string Output) RunInOwnNetwork(params string[] arguments) => Run(["unshare", "-r", "-n", .. Self, .. arguments]);
 
     /// <summary>The prefix holds shell words before the command, the suffix those after it: redirections.</summary>
-    public static (int Status, string Output) RunThroughShell(string prefix, string suffix, params string[] arguments)
-    {
-        string line = string.Join(' ', Self.Concat(arguments).Select(word => $"'{word}'"));
-        return Run(["sh", "-c", $"{prefix} {line} {suffix}"]);
-    }
+    public static (int Status, string Output) RunThroughShell(string prefix, string suffix, params string[] arguments) =>
+        Run(["sh", "-c", $"{prefix} {LineOf(arguments)} {suffix}"]);
+
+    /// <summary>The command, for a shell.</summary>
+    public static string LineOf(params string[] arguments) => string.Join(' ', Self.Concat(arguments).Select(word => $"'{word}'"));
 
     public static (int Status, string Output) Run(params string[] command)
     {

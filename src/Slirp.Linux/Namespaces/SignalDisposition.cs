@@ -1,0 +1,25 @@
+using Slirp.Linux.Abi;
+using Slirp.Linux.Native;
+
+namespace Slirp.Linux.Namespaces;
+
+/// <summary>What this process does about a signal (rt_sigaction(2)).</summary>
+internal static unsafe class SignalDisposition
+{
+    private const long SIG_IGN = 1;
+
+    /// <summary>Whether it is ignored: an inherited choice, unless it is SIGPIPE, which the runtime ignores itself. The
+    /// runtime leaves the others alone until it is asked for them, and SIGHUP, SIGINT and SIGQUIT even then.</summary>
+    internal static bool IsIgnored(int signal)
+    {
+        kernel_sigaction now = default;
+        SysResult read = Libc.Call(Syscalls.rt_sigaction, signal, 0, (nint)(&now), sizeof(ulong)); // on this stack
+        return read.IsOk && now.sa_handler == SIG_IGN;
+    }
+
+    internal static void SetDefault(int signal)
+    {
+        kernel_sigaction byDefault = default; // SIG_DFL is 0
+        _ = Libc.Call(Syscalls.rt_sigaction, signal, (nint)(&byDefault), 0, sizeof(ulong)); // on this stack
+    }
+}
