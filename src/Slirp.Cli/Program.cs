@@ -1,5 +1,4 @@
 using Slirp.Cli.Options;
-using Slirp.Host.Forwards;
 using Slirp.Linux;
 
 namespace Slirp.Cli;
@@ -7,7 +6,22 @@ namespace Slirp.Cli;
 /// <summary>The composition root: reads the command line, and hands over to what was asked for.</summary>
 internal static class Program
 {
+    private const int DescriptorsForStart = 32; // 26 with every option, and a few flows
+
     private static int Main(string[] arguments)
+    {
+        try
+        {
+            return Obey(arguments);
+        }
+        catch (Exception e) when (StartFailure.Describe(e) is string line)
+        {
+            StandardStreams.Error(line + "\n");
+            return CommandLineReport.Failure;
+        }
+    }
+
+    private static int Obey(string[] arguments)
     {
         Descriptor.EnsureStandardOpen();
         ProgramName program = ProgramName.From(Environment.GetCommandLineArgs());
@@ -30,39 +44,33 @@ internal static class Program
         return [.. named];
     }
 
-    private static int Serve(CliCommand command)
+    private static int Serve(CliCommand command) => command switch
     {
-        try
-        {
-            return command switch
-            {
-                AttachCommand attach => Attach(attach.Options),
-                RunCommand run => Run(run.Options),
-                _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
-            };
-        }
-        catch (OutboundException e)
-        {
-            StandardStreams.Error(e.Message + "\n"); // in slirp4netns's own words, which name nobody
-            return CommandLineReport.Failure;
-        }
-        catch (Exception e) when (e is LinuxException or ForwardException)
-        {
-            StandardStreams.Error($"slirpnet: {e.Message}\n");
-            return CommandLineReport.Failure;
-        }
-    }
+        AttachCommand attach => Attach(attach.Options),
+        RunCommand run => Run(run.Options),
+        _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
+    };
 
     private static int Attach(AttachOptions options)
     {
         // Callers leak descriptors into what they start; one kept open here may keep somebody else waiting.
         foreach (int one in Descriptor.Inherited(NamedBy(options.Lifecycle, options.Target))) Descriptor.Close(new RawFd(one));
+        MakeRoom();
         return new AttachService(options, new Log(options.Lifecycle.LogLevel)).Run();
     }
 
     private static int Run(RunOptions options)
     {
-        List<int> forCommand = Descriptor.Inherited(NamedBy(options.Lifecycle, target: null));
-        return new RunService(options, forCommand, new Log(options.Lifecycle.LogLevel)).Run();
+        var inheritance = new Inheritance(Descriptor.Inherited(NamedBy(options.Lifecycle, target: null)), OpenFileLimit.Soft);
+        MakeRoom();
+        return new RunService(options, inheritance, new Log(options.Lifecycle.LogLevel)).Run();
+    }
+
+    /// <summary>Each flow has a descriptor, and so has each forwarded port. What is left of a refusal is a smaller service,
+    /// as long as it can start at all.</summary>
+    private static void MakeRoom()
+    {
+        _ = OpenFileLimit.RaiseToHard();
+        OpenFileLimit.RequireSpare(DescriptorsForStart);
     }
 }

@@ -16,9 +16,9 @@ namespace Slirp.Cli;
 /// <remarks>What is sent to this program is passed on to the command, which has its terminal and its process group. So what
 /// is typed there (SIGINT, SIGQUIT) reaches the command without us, and this program only has to survive it.</remarks>
 /// <param name="options">What was asked for.</param>
-/// <param name="descriptors">The caller's, for the command.</param>
+/// <param name="inheritance">The caller's, for the command.</param>
 /// <param name="log">Where to report.</param>
-internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> descriptors, Log log)
+internal sealed class RunService(RunOptions options, Inheritance inheritance, Log log)
 {
     /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
     private const int LeastIpv6Mtu = 1280;
@@ -61,10 +61,11 @@ internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> de
                 Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
                 ResolvConfPath = _network.DisableDns ? null : resolvConf,
                 MountSys = true,
-                Descriptors = descriptors,
+                Descriptors = inheritance.Descriptors,
+                DescriptorSoftLimit = inheritance.DescriptorSoftLimit,
             });
             // The clone has them. One kept open here as well would keep somebody waiting for its end.
-            foreach (int one in descriptors) Descriptor.Close(new RawFd(one));
+            foreach (int one in inheritance.Descriptors) Descriptor.Close(new RawFd(one));
             return command;
         }
         finally
@@ -83,6 +84,7 @@ internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> de
         NetworkPlan plan = GuestNetwork.PlanFor(_network, new MacAddress(link.HardwareAddress));
 
         using var foreground = new TerminalForeground();
+        bool hasBegun = false;
         LinuxException? refused = null;
         var supervision = new SupervisorOptions
         {
@@ -96,6 +98,7 @@ internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> de
             try
             {
                 command.Go();
+                hasBegun = true;
             }
             catch (LinuxException e)
             {
@@ -105,7 +108,8 @@ internal sealed class RunService(RunOptions options, IReadOnlyCollection<int> de
         if (refused is null)
         {
             // Exit-fd ended us, or the link did: the command goes with its network.
-            if (!command.Process.HasEnded) command.Process.Signal(SIGTERM);
+            if (!hasBegun) command.End();
+            else if (!command.Process.HasEnded) command.Process.Signal(SIGTERM);
             return command.WaitForExit();
         }
         return Refused(refused);

@@ -19,8 +19,6 @@ internal static class ServiceRunner
         TapDevice tap, NetworkPlan plan, NetworkOptions network, LifecycleOptions lifecycle, ConfinementOptions confinement,
         SupervisorOptions supervision, IReadOnlyList<FlowKey> orphans, Log log, Action ready)
     {
-        // Each flow has a descriptor, and so has each forwarded port. What is left of a refusal is a smaller service.
-        _ = OpenFileLimit.RaiseToHard();
         using var resolver = new ResolverWatch();
         foreach (string warning in resolver.Current.Warnings) log.Warning(warning);
         using var worker = new Worker(tap.Queue(0), tap.HasVnetHeader, new WorkerOptions

@@ -74,7 +74,7 @@ public sealed class Supervisor : IDisposable
         WatchOrAskByClock(resolver.Fd, Source.Resolver);
         if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
         foreach (PosixSignal signal in options.Signals)
-            _registrations.Add(PosixSignalRegistration.Create(signal, OnSignal));
+            _registrations.Add(Register(signal));
     }
 
     /// <summary>Starts the worker, tells <paramref name="ready"/>, and returns when the service is over and the worker
@@ -84,12 +84,18 @@ public sealed class Supervisor : IDisposable
         if (!TryWatchExitFd()) return EndReason.ExitDescriptor;
         var thread = new Thread(RunWorker) { Name = "worker" };
         thread.Start();
-        ready();
-        EndReason reason = WaitForEnd();
-        _options.Manager?.Stopping();
-        _worker.Stop();
-        thread.Join();
-        return reason;
+        try
+        {
+            ready();
+            EndReason reason = WaitForEnd();
+            _options.Manager?.Stopping();
+            return reason;
+        }
+        finally
+        {
+            _worker.Stop();
+            thread.Join();
+        }
     }
 
     public void Dispose()
@@ -205,6 +211,20 @@ public sealed class Supervisor : IDisposable
         SysResult added = _epoll.Add(new RawFd(fd), EpollEvents.None, (ulong)Source.ExitFd);
         if (added.Is(Errno.EPERM)) return true; // a plain file: it cannot hang up
         return added.IsOk;
+    }
+
+    /// <summary>The first one starts the runtime's signal thread, which needs a pipe, memory and a process number.</summary>
+    private PosixSignalRegistration Register(PosixSignal signal)
+    {
+        try
+        {
+            return PosixSignalRegistration.Create(signal, OnSignal);
+        }
+        catch (Exception e) when ((e.GetBaseException() as IOException)?.HResult is int errno) // as the runtime has it of the kernel
+        {
+            throw new LinuxException("pthread_create", "the thread that takes signals", (Errno)errno,
+                "a limit on descriptors, processes or memory was reached (ulimit -Hn, -u, -v)");
+        }
     }
 
     private void OnSignal(PosixSignalContext context)

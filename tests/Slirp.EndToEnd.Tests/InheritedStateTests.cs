@@ -52,6 +52,48 @@ public class InheritedStateTests(ITestOutputHelper output)
         Assert.False(File.Exists($"/proc/{slirp.Pid}/fd/8") && File.ResolveLinkTarget($"/proc/{slirp.Pid}/fd/8", false)?.FullName == "/dev/null");
     }
 
+    /// <summary>With a limit of 3 the loader cannot open the C library; from 4 on it is our turn to speak.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData("run", "--", "true")]
+    [InlineData("run", "-p", "0:80", "--", "true")]
+    [InlineData("-c", "-6", "-e", "0", "-p", "0:80", "-a", "API", "--netns-type=path", "GUEST", "tap0")]
+    public async Task Short_of_descriptors_it_works_or_says_so_in_one_line(params string[] options)
+    {
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        string api = Path.Combine(Machine.Scratch, "short-of-descriptors");
+        string[] words = [.. options.Select(word => word.Replace("GUEST", guest.NetPath, StringComparison.Ordinal).Replace("API", api, StringComparison.Ordinal))];
+        for (int limit = 4; limit <= 40; limit++) ExpectWorkOrOneLine(await ChildProcess.RunAsync(["prlimit", $"--nofile={limit}:{limit}", Machine.Binary, .. words]));
+        Assert.False(File.Exists(api));
+    }
+
+    /// <summary>Threads count against the limit of a user who is not root.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Short_of_processes_it_works_or_says_so_in_one_line()
+    {
+        for (int limit = 1; limit <= 12; limit++)
+        {
+            Outcome outcome = await ChildProcess.RunAsync(
+                ["setpriv", "--reuid=64999", "--regid=64999", "--clear-groups", "prlimit", $"--nproc={limit}", Machine.Binary, "run", "--", "true"]);
+            if (outcome is { Status: 255, Stderr: "" }) continue; // the runtime itself could not begin
+            ExpectWorkOrOneLine(outcome);
+        }
+    }
+
+    private static void ExpectWorkOrOneLine(Outcome outcome)
+    {
+        if (outcome.Status == 0) return;
+        Assert.True(outcome.Status == 1, $"{outcome}");
+        string[] ours = [.. outcome.Stderr.Split('\n').Where(line => line.StartsWith("slirpnet: ", StringComparison.Ordinal))];
+        Assert.True(ours.Length == 1 && !outcome.Stderr.Contains("   at ", StringComparison.Ordinal), $"{outcome}");
+    }
+
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(500)]
+    [InlineData(20)]
+    public async Task Run_hands_the_soft_limit_on_descriptors_on(int limit) =>
+        Assert.Equal($"{limit}\n", (await ChildProcess.RunAsync(
+            "prlimit", $"--nofile={limit}:", Machine.Binary, "run", "--", "sh", "-c", "ulimit -Sn")).Succeeded());
+
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task Run_needs_no_environment() =>
         Assert.Equal(3, (await ChildProcess.RunAsync("env", "-i", Machine.Binary, "run", "--", "/bin/sh", "-c", "exit 3")).Status);

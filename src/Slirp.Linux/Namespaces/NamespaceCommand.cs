@@ -14,7 +14,7 @@ namespace Slirp.Linux.Namespaces;
 /// </remarks>
 public sealed class NamespaceCommand : IDisposable
 {
-    private const int SIGCHLD = 17;
+    private const int SIGKILL = 9, SIGCHLD = 17;
 
     private readonly ChildProgram _program;
     private readonly ChildChannel _channel;
@@ -88,6 +88,10 @@ public sealed class NamespaceCommand : IDisposable
         throw _program.Report.FailedErrno != 0 ? _program.FailureOf() : Ended();
     }
 
+    /// <summary>Kills it. By its descriptor, since behind the walls kill(2) is refused; and one that has not begun takes
+    /// no other signal.</summary>
+    public void End() => _ = Process.Signal(SIGKILL);
+
     /// <summary>Waits for the command's end, without delay if <see cref="Process"/> is readable.</summary>
     /// <returns>Its exit status, or 128 and the number of the signal that ended it.</returns>
     public int WaitForExit()
@@ -101,9 +105,10 @@ public sealed class NamespaceCommand : IDisposable
     public static int ExitStatusFor(LinuxException failure) =>
         failure.Step == "execve" && failure.Errno is Errno.ENOENT or Errno.ENOTDIR ? 127 : 126;
 
-    /// <summary>Ends the command if it still runs.</summary>
+    /// <summary>Ends the command if it still runs, begun or not.</summary>
     public void Dispose()
     {
+        End();
         _child.Dispose();
         Process.Dispose();
         foreach (OwnedFd queue in TapQueues) queue.Dispose();
