@@ -121,18 +121,15 @@ public sealed class GuestIngress<TWorld>(
         }
         if (IsExpired(origin, ip.TimeToLive, ip.Destination, ip.Octets, now)) return;
         OnUpperLayer(
-            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive, MeansDontFragment(origin, ip)),
+            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive, ip.DontFragment && IsOfAnEthernet(origin, ip.HeaderLength, ip.Octets.Length)),
             ip.Octets, ip.Payload, offset + ip.HeaderLength, now);
     }
 
-    /// <summary>Linux sets DF on every datagram that fits its own link. Beyond an Ethernet's MTU only the size of this link,
-    /// which nobody chose for the path, made it one packet: there the host fragments as it would its own.</summary>
-    private static bool MeansDontFragment(in Origin origin, in Ipv4View ip)
-    {
-        int length = origin.Virtio.GsoType == VirtioGsoType.UdpL4
-            ? ip.HeaderLength + UdpView.HeaderLength + origin.Virtio.GsoSize : ip.Octets.Length;
-        return ip.DontFragment && length <= EthernetMtu;
-    }
+    /// <summary>Linux sets DF on every datagram that fits its own link, and IPv6 knows nothing else. Beyond an Ethernet's MTU
+    /// only the size of this link, which nobody chose for the path, made it one packet: there the host fragments as it would
+    /// its own. What the guest has fragmented itself may be fragmented again.</summary>
+    private static bool IsOfAnEthernet(in Origin origin, int headerLength, int length) =>
+        (origin.Virtio.GsoType == VirtioGsoType.UdpL4 ? headerLength + UdpView.HeaderLength + origin.Virtio.GsoSize : length) <= EthernetMtu;
 
     private void OnIpv6(in Origin origin, ReadOnlySpan<byte> octets, int offset, Instant now)
     {
@@ -175,7 +172,8 @@ public sealed class GuestIngress<TWorld>(
         if (IsExpired(origin, ip.HopLimit, ip.Destination, ip.Octets, now)) return;
         int protocolField = Ipv6View.HeaderLength + upper.UpperProtocolFieldOffset;
         OnUpperLayer(
-            origin, new PacketHead(ip.Source, ip.Destination, upper.UpperProtocol, protocolField, ip.TrafficClass, ip.HopLimit, DontFragment: true),
+            origin, new PacketHead(ip.Source, ip.Destination, upper.UpperProtocol, protocolField, ip.TrafficClass, ip.HopLimit,
+                DontFragment: !origin.IsWhole && IsOfAnEthernet(origin, Ipv6View.HeaderLength, ip.Octets.Length)),
             ip.Octets, ip.Payload[upper.UpperOffset..], offset + Ipv6View.HeaderLength + upper.UpperOffset, now);
     }
 

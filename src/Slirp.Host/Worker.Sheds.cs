@@ -16,6 +16,7 @@ public sealed partial class Worker
             () => Counters.TcpHalfOpenEvicted),
         new("the table of TCP connections is full: new ones are refused", () => Counters.Dropped(DropReason.TcpFlowLimit)),
         new("the table of UDP flows is full: the idlest makes room", () => _udp.Mappings.EvictedCount),
+        new("too many senders to forwarded UDP ports: the idlest is forgotten", () => _udpForwards.EvictedCount),
         new("the table of pings is full: the idlest makes room", () => _icmp.Mappings.EvictedCount),
         new("too many fragmented packets at once: the oldest are dropped", () => Counters.Dropped(DropReason.FragmentEvicted)),
         new($"all memory for windows is promised ({budget.Ceiling >> 20} MiB): new connections get the smallest window", () => budget.OverdraftCount),

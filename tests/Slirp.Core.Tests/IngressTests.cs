@@ -105,6 +105,9 @@ public sealed class IngressTests : IDisposable
         Assert.Equal(isKept, Assert.Single(_stack.Host.Last.Datagrams).Options.DontFragment);
         _stack.InjectPacket(FrameFactory.Echo(Guest.Address, Server.Address, 1, 1, FrameFactory.Pattern(length), dontFragment: true));
         Assert.Equal(isKept, Assert.Single(_stack.Host.Last.Datagrams).Options.DontFragment);
+        _stack.InjectPacket(FrameFactory.Udp(Guest6, Server6, FrameFactory.Pattern(length - 20))); // which has DF by nature
+        _stack.Turn();
+        Assert.Equal(isKept, Assert.Single(_stack.Host.Last.Datagrams).Options.DontFragment);
     }
 
     [Theory]

@@ -79,7 +79,7 @@ public sealed class IcmpEngine<TWorld>(
             Counters.IcmpEchoes++;
             return;
         }
-        var options = new DatagramOptions(0, trafficClass, (byte)Math.Max(1, hopLimit - 1), dontFragment && from.IsIpv4);
+        var options = new DatagramOptions(0, trafficClass, (byte)Math.Max(1, hopLimit - 1), dontFragment);
         Forward(source, new IpEndpoint(from, icmp.Identifier), to, message, options, ipPacket, now);
     }
 

@@ -82,7 +82,7 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
 
         byte hostHopLimit = (byte)Math.Max(1, hopLimit - 1); // 0 would mean the host's default
         var options = new DatagramOptions(
-            segmentSize < payload.Length ? segmentSize : 0, trafficClass, hostHopLimit, dontFragment && from.Address.IsIpv4);
+            segmentSize < payload.Length ? segmentSize : 0, trafficClass, hostHopLimit, dontFragment);
         if (!_trains.TryGather(mapping, host, options, mapping.TrainLimit, payload, ipPacket, now))
             SendNow(mapping, host, payload, options, ipPacket, now);
     }

@@ -22,6 +22,9 @@ public sealed partial class UdpForwards<TWorld>
 
     public int AssociationCount => _table.Count;
 
+    /// <summary>Forgotten to make room for another.</summary>
+    public long EvictedCount { get; private set; }
+
     /// <summary>The timer of <see cref="EventKind.ForwardUpkeep"/>, index 0: closes what has been idle too long.</summary>
     public void OnTimer(Instant now)
     {
@@ -98,7 +101,9 @@ public sealed partial class UdpForwards<TWorld>
     private void EvictIdlest()
     {
         RecencyList list = _unanswered.Count > 0 ? _unanswered : _answered;
-        if (_table.At(list.Oldest) is UdpAssociation idlest) Close(idlest);
+        if (_table.At(list.Oldest) is not UdpAssociation idlest) return;
+        Close(idlest);
+        EvictedCount++;
     }
 
     private void CloseIdle(RecencyList list, TimeSpan idle, Instant now)

@@ -135,7 +135,6 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         {
             SegmentSize = asSent.SegmentSize < payload.Length ? asSent.SegmentSize : 0,
             HopLimit = (byte)Math.Max(1, asSent.HopLimit - 1),
-            DontFragment = asSent.DontFragment && from.Address.IsIpv4,
             LocalAddress = port.Bound.Address.IsAny ? association.LocalAddress : default,
             InterfaceIndex = association.InterfaceIndex,
         };

@@ -33,7 +33,7 @@ public record struct DatagramInfo(
 /// <param name="SegmentSize">Zero, or the payload is several datagrams of this length, the last maybe shorter (UDP_SEGMENT).</param>
 /// <param name="TrafficClass">IPv4 TOS or IPv6 traffic class.</param>
 /// <param name="HopLimit">TTL or hop limit; 0 for the host's default.</param>
-/// <param name="DontFragment">IPv4 only: send with DF and fail with MessageTooLong beyond the path MTU.</param>
+/// <param name="DontFragment">Send with DF, or in IPv6 whole, and fail with MessageTooLong beyond the path MTU.</param>
 public record struct DatagramOptions(int SegmentSize, byte TrafficClass, byte HopLimit, bool DontFragment)
 {
     /// <summary>The host's address to send from; the any-address leaves it to the routes.</summary>
