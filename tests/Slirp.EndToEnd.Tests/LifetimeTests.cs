@@ -67,6 +67,16 @@ public class LifetimeTests
         Assert.Equal(0, (await slirp.WaitAsync()).Status);
     }
 
+    /// <summary>There is nothing left to serve; whoever waits for this process learns it at once.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task The_removal_of_the_interface_ends_it() =>
+        GuestNetwork.WithAsync(new SlirpPlan { Capture = false }, async network =>
+        {
+            network.SlirpMayEnd();
+            await network.GuestRunsAsync($"ip link delete {GuestNetwork.TapName}");
+            Assert.Equal(1, (await network.Slirp.WaitAsync()).Status);
+        });
+
     private static Task EndsAsync(SlirpPlan plan, Action<GuestNetwork> end, bool guestLives = true) =>
         GuestNetwork.WithAsync(plan, async network =>
         {

@@ -175,10 +175,12 @@ public class PressureTests(ITestOutputHelper output)
             (await at.RunAsync("sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 131072", "net.ipv4.tcp_wmem=4096 131072 131072")).Succeeded();
     }
 
+    /// <summary>A limit is named once a minute: a slow machine may be at it for longer, but nothing floods the log.</summary>
     internal static async Task SaysOnceAsync(GuestNetwork network, string words)
     {
+        const int Minutes = 4;
         await network.Slirp.StderrLineAsync(words);
-        Assert.Equal(2, network.Slirp.StderrSoFar.Split(words).Length);
+        Assert.InRange(network.Slirp.StderrSoFar.Split(words).Length - 1, 1, Minutes);
     }
 
     private static Task<string> AddAsync(GuestNetwork network, int hostPort, int guestPort, int count = 1) => network.Api.AskAsync(

@@ -128,6 +128,39 @@ public class TcpForwardTests
             clients.ForEach(c => c.Dispose());
         });
 
+    /// <summary>The interface may be a port of a bridge, and idle servers behind it nobody has heard of: they are looked for.
+    /// </summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Servers_behind_a_bridge_are_found()
+    {
+        await using TestNamespace behind = await TestNamespace.CreateAsync(asUser: false);
+        await GuestNetwork.WithAsync(WithApi(), async network =>
+        {
+            await network.GuestRunsAsync("ip link add br0 type bridge");
+            await network.GuestRunsAsync($"ip link set {GuestNetwork.TapName} master br0");
+            await network.GuestRunsAsync($"ip link add v1 type veth peer name eth0 netns {behind.Pid}");
+            await network.GuestRunsAsync("ip link set v1 master br0 up");
+            await network.GuestRunsAsync("ip link set br0 up");
+            foreach (string command in new[]
+            {
+                "ip address add 10.0.2.11/24 dev eth0", "ip address add 10.0.2.12/24 dev eth0", "ip link set eth0 up",
+                $"ip route add default via {ForwardPlan.Gateway}",
+            }) (await behind.RunAsync(command.Split(' '))).Succeeded();
+            await using var server = new TcpServer(behind, IPAddress.Any, TcpServer.EchoAsync, 80);
+            await using var echo = new UdpEchoServer(behind, IPAddress.Parse("10.0.2.12"));
+            Assert.Equal("""{"return":{"id":1}}""", await Api.AskAsync(
+                """{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":8080,"guest_addr":"10.0.2.11","guest_port":80}}"""));
+            Assert.Equal("""{"return":{"id":2}}""", await Api.AskAsync(
+                $$$"""{"execute":"add_hostfwd","arguments":{"proto":"udp","host_port":8053,"guest_addr":"10.0.2.12","guest_port":{{{echo.Port}}}}}"""));
+            using Socket client = await ForwardPlan.ConnectAsync(network, ForwardPlan.Outside, ForwardPlan.Hit, 8080);
+            await EchoFlow.BeatAsync(client, seed: 11, length: 10_000);
+            using Socket datagrams = ForwardPlan.From(network, ForwardPlan.Outside, SocketType.Dgram);
+            byte[] question = Payload.Octets(12, 100);
+            await datagrams.SendToAsync(question, new IPEndPoint(IPAddress.Parse(ForwardPlan.Hit), 8053)).WithinAsync("a question");
+            Assert.Equal(question, (await ForwardPlan.ReceiveAsync(datagrams)).Octets);
+        });
+    }
+
     [EndToEndFact(SlirpnetOnly = true)]
     public Task A_range_of_200_ports() =>
         GuestNetwork.WithAsync(ForwardPlan.With("-p", "127.0.0.1:9000-9199:7000-7199"), async network =>

@@ -62,10 +62,19 @@ public sealed class ControlServer : IDisposable
         {
             throw new LinuxException($"api_bindlisten: {e.Step}", path, e.Errno, e.Remedy); // as slirp4netns calls it
         }
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite); // whatever the umask made of it
-        string directory = DirectoryOf(path);
-        OwnedFd opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY).OwnedOrThrow("open", directory);
-        return new ControlServer(path, opened, listener, new ControlCommands(forwards, plan, writeStatus), options ?? new ControlOptions());
+        try
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite); // whatever the umask made of it
+            string directory = DirectoryOf(path);
+            OwnedFd opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY).OwnedOrThrow("open", directory);
+            return new ControlServer(path, opened, listener, new ControlCommands(forwards, plan, writeStatus), options ?? new ControlOptions());
+        }
+        catch
+        {
+            _ = UnixSocket.Unlink(path); // a socket that nobody will ever answer on
+            listener.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Where the socket's path is removed from at the end.</summary>
