@@ -121,7 +121,8 @@ public sealed class GuestIngress<TWorld>(
         }
         if (IsExpired(origin, ip.TimeToLive, ip.Destination, ip.Octets, now)) return;
         OnUpperLayer(
-            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive, ip.DontFragment && IsOfAnEthernet(origin, ip.HeaderLength, ip.Octets.Length)),
+            origin, new PacketHead(ip.Source, ip.Destination, ip.Protocol, 0, ip.Tos, ip.TimeToLive,
+                ip.DontFragment && IsOfAnEthernet(origin, ip.HeaderLength, ip.Octets.Length)),
             ip.Octets, ip.Payload, offset + ip.HeaderLength, now);
     }
 

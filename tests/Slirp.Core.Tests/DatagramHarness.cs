@@ -113,6 +113,14 @@ internal sealed class DatagramHarness
 
     public SentPacket GuestReceivesOne() => Assert.Single(GuestReceives());
 
+    /// <summary>For a hundred datagrams or so.</summary>
+    public static void AssertNoneAllocated(long allocated) =>
+#if !DEBUG // asserts may allocate
+        Assert.Equal(0, allocated);
+#else
+        Assert.True(allocated < 100_000, $"{allocated} octets");
+#endif
+
     /// <summary>Everything given back: sockets, slots, timers.</summary>
     public void AssertCloses()
     {

@@ -30,22 +30,12 @@ public class ErrorTests
     [EndToEndTheory(SlirpnetOnly = true)]
     [MemberData(nameof(Errors))]
     public Task A_connect_fails_as_on_the_host(string router, string address, SocketError expected) =>
-        WithRouterAsync(router, async network =>
-        {
-            var target = new IPEndPoint(IPAddress.Parse(address), ClosedPort);
-            Assert.Equal(expected, await ConnectErrorAsync(network.Host, target));
-            Assert.Equal(expected, await ConnectErrorAsync(network.Guest, target));
-        });
+        FailsAlikeAsync(router, address, expected, ConnectErrorAsync);
 
     [EndToEndTheory(SlirpnetOnly = true)]
     [MemberData(nameof(Errors))]
     public Task A_datagram_fails_as_on_the_host(string router, string address, SocketError expected) =>
-        WithRouterAsync(router, async network =>
-        {
-            var target = new IPEndPoint(IPAddress.Parse(address), ClosedPort);
-            Assert.Equal(expected, await DatagramErrorAsync(network.Host, target));
-            Assert.Equal(expected, await DatagramErrorAsync(network.Guest, target));
-        });
+        FailsAlikeAsync(router, address, expected, DatagramErrorAsync);
 
     [EndToEndTheory(SlirpnetOnly = true, Tools = "ping")]
     [MemberData(nameof(Errors))]
@@ -55,6 +45,15 @@ public class ErrorTests
             string onHost = await PingAsync(network.HostNamespace, address), inGuest = await PingAsync(network.Guest, address);
             Assert.Equal(onHost, inGuest);
             Assert.Equal(expected == SocketError.ConnectionRefused, onHost.Contains(" bytes from", StringComparison.Ordinal));
+        });
+
+    private static Task FailsAlikeAsync(
+        string router, string address, SocketError expected, Func<ISocketPlace, IPEndPoint, Task<SocketError>> attempt) =>
+        WithRouterAsync(router, async network =>
+        {
+            var target = new IPEndPoint(IPAddress.Parse(address), ClosedPort);
+            Assert.Equal(expected, await attempt(network.Host, target));
+            Assert.Equal(expected, await attempt(network.Guest, target));
         });
 
     private static Task WithRouterAsync(string router, Func<GuestNetwork, Task> test) =>

@@ -61,14 +61,11 @@ public class LimitTests
             await neighbour.BeatAsync();
             int before = network.Figures.Descriptors();
             using RawLink link = RawLink.Open(network.Guest);
-            for (int i = 0; i < Flood; i++)
+            await link.FloodAsync(Flood, neighbour, i =>
             {
                 var syn = new TcpFields((ushort)(i % 60_000 + 1000), (ushort)(80 + i / 60_000), new SequenceNumber((uint)i), default, TcpFlags.Syn, 0xffff);
-                link.SendPacket(FrameFactory.Tcp(Guest, IpAddress.Parse(Silent), syn));
-                if (i % 10_000 == 0) await neighbour.BeatAsync();
-            }
-
-            await neighbour.BeatAsync();
+                return FrameFactory.Tcp(Guest, IpAddress.Parse(Silent), syn);
+            });
             await PressureTests.SaysOnceAsync(network, $"{MaxHalfOpen} connections are under way already");
             Assert.InRange(network.Figures.Descriptors(), 0, before + MaxHalfOpen + 16);
             await using (EchoFlow other = await EchoFlow.OpenAsync(network)) await other.BeatAsync();
@@ -142,15 +139,12 @@ public class LimitTests
             await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
             int before = network.Figures.Descriptors();
             using RawLink link = RawLink.Open(network.Guest);
-            for (int i = 0; i < Ports; i++)
+            await link.FloodAsync(Ports, neighbour, i =>
             {
                 // Sixty thousand of the guest's address, the others of one that it has besides.
                 var from = new IpEndpoint(i < 60_000 ? Guest : IpAddress.Parse("10.0.2.101"), (ushort)(i % 60_000 + 1000));
-                link.SendPacket(FrameFactory.Udp(from, FrameFactory.Endpoint(Silent, 4000), [1, 2, 3]));
-                if (i % 10_000 == 0) await neighbour.BeatAsync();
-            }
-
-            await neighbour.BeatAsync();
+                return FrameFactory.Udp(from, FrameFactory.Endpoint(Silent, 4000), [1, 2, 3]);
+            });
             Assert.InRange(network.Figures.Descriptors(), MaxMappings, before + MaxMappings + 16);
             SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
             Assert.Equal(Ports, status.Counters["udp_mappings_opened"]);
@@ -172,13 +166,8 @@ public class LimitTests
             long before = network.Figures.ResidentKib();
             using RawLink link = RawLink.Open(network.Guest);
             byte[] whole = FrameFactory.Udp(FrameFactory.Endpoint(from, 7), FrameFactory.Endpoint(to, 7), new byte[2000]);
-            for (int i = 0; i < Fragments; i++)
-            {
-                link.SendPacket(FragmentFactory.Piece(whole, 0, whole.AsSpan(40, 1400), moreFragments: true, (uint)i));
-                if (i % 10_000 == 0) await neighbour.BeatAsync();
-            }
-
-            await neighbour.BeatAsync();
+            await link.FloodAsync(
+                Fragments, neighbour, i => FragmentFactory.Piece(whole, 0, whole.AsSpan(40, 1400), moreFragments: true, (uint)i));
             Assert.InRange(network.Figures.ResidentKib(), 0, before + MaxGrowthKib);
             SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
             Assert.InRange(status.Dropped("FragmentEvicted"), Fragments - 1000, Fragments);
@@ -222,13 +211,7 @@ public class LimitTests
         await neighbour.BeatAsync();
         long before = network.Figures.ResidentKib();
         using RawLink link = RawLink.Open(network.Guest);
-        for (int i = 0; i < Clients; i++)
-        {
-            link.SendPacket(Discover((uint)i));
-            if (i % 10_000 == 0) await neighbour.BeatAsync();
-        }
-
-        await neighbour.BeatAsync();
+        await link.FloodAsync(Clients, neighbour, i => Discover((uint)i));
         Assert.InRange(network.Figures.ResidentKib(), 0, before + MaxGrowthKib);
         SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
         Assert.InRange(status.Counters["frames_from_guest"], Clients, long.MaxValue);

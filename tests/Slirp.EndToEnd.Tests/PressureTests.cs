@@ -121,13 +121,8 @@ public class PressureTests(ITestOutputHelper output)
             await neighbour.BeatAsync();
             int before = network.Figures.Descriptors();
             using RawLink link = RawLink.Open(network.Guest);
-            for (int i = 0; i < Flood; i++)
-            {
-                link.SendPacket(FrameFactory.Echo(IpAddress.Parse(ForwardPlan.Guest), IpAddress.Parse(ForwardPlan.Hit), (ushort)i, 1, [1, 2, 3, 4]));
-                if (i % 1000 == 0) await neighbour.BeatAsync();
-            }
-
-            await neighbour.BeatAsync();
+            await link.FloodAsync(Flood, neighbour, i =>
+                FrameFactory.Echo(IpAddress.Parse(ForwardPlan.Guest), IpAddress.Parse(ForwardPlan.Hit), (ushort)i, 1, [1, 2, 3, 4]));
             Assert.InRange(network.Figures.Descriptors(), 0, before + MaxMappings);
             await SaysOnceAsync(network, "the table of pings is full");
             if (Machine.Has("ping")) (await network.Guest.RunAsync("ping", "-n", "-c", "2", "-i", "0.2", "-W", "50", ForwardPlan.Hit)).Succeeded();
@@ -150,13 +145,8 @@ public class PressureTests(ITestOutputHelper output)
                 StringComparison.Ordinal);
             long before = network.Figures.ResidentKib();
             using RawLink link = RawLink.Open(network.Guest);
-            for (int i = 0; i < Flood; i++)
-            {
-                link.SendPacket(Solicitation(new IpAddress(0xfd00_0000_0000_0000, 0x1_0000_0000 + (ulong)i), new MacAddress(0x0200_0000_0000 + (ulong)i)));
-                if (i % 10_000 == 0) await neighbour.BeatAsync();
-            }
-
-            await neighbour.BeatAsync();
+            await link.FloodAsync(Flood, neighbour, i =>
+                Solicitation(new IpAddress(0xfd00_0000_0000_0000, 0x1_0000_0000 + (ulong)i), new MacAddress(0x0200_0000_0000 + (ulong)i)));
             Assert.InRange(network.Figures.ResidentKib(), 0, before + MaxGrowthKib);
             await SaysOnceAsync(network, "too many neighbours");
             foreach ((string at, int port) in ((string, int)[])[("127.0.0.1", 8080), ("::1", 8081)])

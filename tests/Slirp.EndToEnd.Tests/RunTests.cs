@@ -61,7 +61,8 @@ public class RunTests
     [InlineData("\x1c", "QUIT")]
     public async Task What_is_typed_at_the_terminal_is_the_command_s(string key, string name)
     {
-        string line = $"{Machine.Binary} run -- bash -c 'trap \"echo got\" {name}; echo up; read -r end; exit 7'";
+        // exec: the shell that script(1) starts would take the key too, and die of it or not by its kind.
+        string line = $"exec {Machine.Binary} run -- bash -c 'trap \"echo got\" {name}; echo up; read -r end; exit 7'";
         await using ChildProcess child = ChildProcess.Start(["script", "-qec", line, "/dev/null"], givesStdin: true);
         await child.StdoutLineAsync("up");
         child.WriteStdin(key);

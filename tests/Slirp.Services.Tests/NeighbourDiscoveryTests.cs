@@ -173,9 +173,10 @@ public class NeighbourDiscoveryTests
         scene.Host.Records = false;
         byte[] message = Solicitation(Guest, IpAddress.Parse("ff02::1:ff00:2"), IpAddress.Parse("fd00::2"), Scene.GuestMac);
         for (int i = 0; i < 100; i++) Deliver(scene, Guest, IpAddress.Parse("ff02::1:ff00:2"), message);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) Deliver(scene, Guest, scene.Plan.Gateway6, message);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocation.Of(() =>
+        {
+            for (int i = 0; i < 1000; i++) Deliver(scene, Guest, scene.Plan.Gateway6, message);
+        }));
     }
 
     private static void Solicit(Scene scene, IpAddress from, IpAddress target, MacAddress? linkLayer)

@@ -14,7 +14,7 @@ namespace Slirp.Core.Flows;
 /// <remarks>
 /// <para><b>Turns.</b> A mapping is served for so many receives in one turn of the loop, then waits behind the others:
 /// sockets report edges, so what is left unread is remembered here. Datagrams of one turn that look alike go on together
-/// (<see cref="IncomingTrain"/>).</para>
+/// (<see cref="IncomingTrain{TOwner}"/>).</para>
 /// <para><b>Errors.</b> ICMP errors about the guest's datagrams come through the socket's error queue and are relayed
 /// (<see cref="ErrorRelay{TWorld}"/>); what a send says at once becomes the error a router would have sent. A send may
 /// return the error of an earlier datagram, to any destination: the kernel hands such an error out once, so the same send
@@ -33,7 +33,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     protected const int QuotedHeadroom = UdpBuilder.HeaderLength;
 
     private readonly EventKind _kind;
-    private readonly IncomingTrain _incoming;
+    private readonly IncomingTrain<TMapping> _incoming;
     private TWorld _world;
     private TMapping? _current; // in the middle of whose business we are
 
@@ -42,7 +42,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         TimerWheel timers, Counters counters, DatagramLimits limits)
     {
         (_kind, _world) = (kind, world);
-        _incoming = new IncomingTrain(joinsDatagrams ? ReceivesPerTurn : 1);
+        _incoming = new IncomingTrain<TMapping>(joinsDatagrams ? ReceivesPerTurn : 1, Deliver);
         (Sender, Plan, Gate, Counters, Limits) = (sender, plan, gate, counters, limits);
         Relay = new ErrorRelay<TWorld>(sender);
         Mappings = new MappingTable<TMapping, TWorld>(world, timers, kind, limit);
@@ -176,22 +176,21 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     }
 
     /// <summary>Sends one datagram or a train, one by one if the host refuses it as a train.</summary>
-    /// <param name="trainLimit">Less, once it is known that longer datagrams do not go in trains.</param>
-    /// <param name="lost">How many were not taken.</param>
-    private protected HostError Send(
-        TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options, ref int trainLimit, out int lost)
+    private protected SendOutcome Send(TMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options)
     {
         _current = mapping;
-        HostError error = DatagramSends.SendAll(ref _world, mapping.Socket, host, payload, options, ref trainLimit, out lost);
+        SendOutcome outcome = DatagramSends.SendAll(ref _world, mapping.Socket, host, payload, options);
         _current = null;
-        return error;
+        return outcome;
     }
 
-    /// <summary>Counts the datagrams that the host did not take, and tells the guest why.</summary>
+    /// <summary>Counts the datagrams that the host did not take, if any, and tells the guest why.</summary>
     private protected void Fail(
-        TMapping mapping, IpEndpoint host, HostError error, int lost, ReadOnlySpan<byte> ipPacket, Instant now)
+        TMapping mapping, IpEndpoint host, in SendOutcome outcome, ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        Counters.Drop(SendFailed, lost);
+        HostError error = outcome.Error;
+        if (error == HostError.None) return;
+        Counters.Drop(SendFailed, outcome.Lost);
         // Nobody can have refused what was not sent: that is yet another datagram's error, and the queue tells of it.
         if (DatagramSends.IsMomentary(error) || error == HostError.ConnectionRefused) return;
         bool v4 = mapping.IsIpv4;
@@ -210,7 +209,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         bool received = false;
         _incoming.Clear();
         for (int budget = ReceivesPerTurn; mapping.IsReadable && budget > 0; budget--) received |= TryReceiveOne(mapping, now);
-        DeliverTrain(mapping, now);
+        _incoming.CarryOn(mapping, now);
         // Nothing but errors, turn after turn, would keep the loop from sleeping: the next datagram is an edge again.
         if (!received) mapping.IsReadable = false;
         if (mapping.HasErrors) RelayErrors(mapping, default, now);
@@ -221,12 +220,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     /// <returns>True if something came, whatever became of it.</returns>
     private bool TryReceiveOne(TMapping mapping, Instant now)
     {
-        if (_incoming.IsFull)
-        {
-            DeliverTrain(mapping, now);
-            _incoming.Clear();
-        }
-        IoResult result = _world.ReceiveFrom(mapping.Socket, _incoming.Room, out DatagramInfo info);
+        IoResult result = _world.ReceiveFrom(mapping.Socket, _incoming.RoomFor(mapping, now), out DatagramInfo info);
         if (result.WouldBlock)
         {
             mapping.IsReadable = false;
@@ -248,15 +242,8 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
             Counters.Drop(_kind == EventKind.UdpMapping ? DropReason.BadUdpHeader : DropReason.BadIcmp);
             return true;
         }
-        if (_incoming.TryJoin(result.Count, info)) return true;
-        DeliverTrain(mapping, now);
-        _incoming.Begin(result.Count, info);
+        _incoming.Add(mapping, result.Count, info, now);
         return true;
-    }
-
-    private void DeliverTrain(TMapping mapping, Instant now)
-    {
-        if (!_incoming.IsEmpty) Deliver(mapping, _incoming.Octets, _incoming.Info, now);
     }
 
     /// <summary>Empties the error queue as far as one turn may: ICMP errors go to the guest.</summary>

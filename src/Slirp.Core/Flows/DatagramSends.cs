@@ -17,24 +17,16 @@ internal static class DatagramSends
     }
 
     /// <summary>Sends one datagram or a train, one by one if the host refuses it as a train.</summary>
-    /// <param name="trainLimit">The longest datagram that is worth a train: less, once the host refused one whose datagrams
-    /// it then took alone.</param>
-    /// <param name="lost">How many were not taken.</param>
-    /// <returns>Why the first of those was not.</returns>
-    public static HostError SendAll<TWorld>(
-        ref TWorld world, HostSocket socket, IpEndpoint to, ReadOnlySpan<byte> payload, in DatagramOptions options,
-        ref int trainLimit, out int lost)
+    public static SendOutcome SendAll<TWorld>(
+        ref TWorld world, HostSocket socket, IpEndpoint to, ReadOnlySpan<byte> payload, in DatagramOptions options)
         where TWorld : struct, IWorld
     {
-        lost = 0;
         HostError error = Send(ref world, socket, to, payload, options);
-        if (error == HostError.None) return error;
+        if (error == HostError.None) return default;
         int count = CountOf(payload.Length, options.SegmentSize);
-        lost = count;
-        if (options.SegmentSize == 0 || IsMomentary(error)) return error;
-        error = SendEach(ref world, socket, to, payload, options, out lost);
-        if (lost < count) trainLimit = Math.Min(trainLimit, options.SegmentSize - 1);
-        return error;
+        if (options.SegmentSize == 0 || IsMomentary(error)) return new SendOutcome(error, count, RefusesTrains: false);
+        error = SendEach(ref world, socket, to, payload, options, out int lost);
+        return new SendOutcome(error, lost, RefusesTrains: lost < count);
     }
 
     /// <summary>How many datagrams of one size so many octets are.</summary>
@@ -68,3 +60,9 @@ internal static class DatagramSends
         return first;
     }
 }
+
+/// <summary>What became of a datagram, or of several.</summary>
+/// <param name="Error">Why the first that was lost was not taken.</param>
+/// <param name="Lost">How many were not taken.</param>
+/// <param name="RefusesTrains">The host has taken alone what it refused together: datagrams so long are not worth a train.</param>
+internal readonly record struct SendOutcome(HostError Error, int Lost, bool RefusesTrains);

@@ -3,6 +3,9 @@ using Slirp.Core.World;
 
 namespace Slirp.Core.Flows;
 
+/// <summary>Carries datagrams on that were received together.</summary>
+internal delegate void TrainArrival<TOwner>(TOwner owner, ReadOnlySpan<byte> octets, in DatagramInfo info, Instant now);
+
 /// <summary>Where datagrams are received: those of one size from one sender stand one behind the other, so that they can go
 /// on in one frame.</summary>
 /// <remarks>
@@ -14,7 +17,8 @@ namespace Slirp.Core.Flows;
 /// nothing is copied. What the kernel has coalesced already (UDP_GRO) is a train by itself.
 /// </remarks>
 /// <param name="maxDatagrams">In one train; 1 where each goes on by itself.</param>
-internal sealed class IncomingTrain(int maxDatagrams)
+/// <param name="arrive">Carries a train on; its info tells by a segment size where several are cut.</param>
+internal sealed class IncomingTrain<TOwner>(int maxDatagrams, TrainArrival<TOwner> arrive)
 {
     /// <summary>The most that one receive may bring: a datagram, or as many octets of coalesced ones.</summary>
     private const int Largest = 64 << 10;
@@ -24,38 +28,41 @@ internal sealed class IncomingTrain(int maxDatagrams)
     private int _start, _end, _count, _datagramLength;
     private bool _isClosed; // by a datagram shorter than the others
 
-    /// <summary>The next datagram is to be received here.</summary>
-    public Span<byte> Room => _buffer.AsSpan(_end, Largest);
+    /// <summary>Begins anew: whatever a fault has left here is forgotten.</summary>
+    public void Clear() => _start = _end = _count = 0;
 
-    public bool IsEmpty => _count == 0;
-
-    /// <summary>There is no room behind it: it must go on before anything is received.</summary>
-    public bool IsFull => _buffer.Length - _end < Largest;
-
-    /// <summary>The datagrams, one behind the other; <see cref="Info"/> tells where they are cut.</summary>
-    public Span<byte> Octets => _buffer.AsSpan(_start, _end - _start);
-
-    /// <summary>What came with each of them.</summary>
-    public DatagramInfo Info => _count > 1 ? _info with { SegmentSize = _datagramLength } : _info;
-
-    /// <summary>Takes in what was received into <see cref="Room"/>, if it can go on with those that are here.</summary>
-    public bool TryJoin(int length, in DatagramInfo info)
+    /// <summary>The next datagram of this owner is to be received here.</summary>
+    public Span<byte> RoomFor(TOwner owner, Instant now)
     {
-        if (_count == 0 || _isClosed || _count >= maxDatagrams) return false;
-        if (length == 0 || length > _datagramLength || info.SegmentSize != 0 || info != _info) return false;
+        if (_buffer.Length - _end < Largest)
+        {
+            CarryOn(owner, now);
+            Clear();
+        }
+        return _buffer.AsSpan(_end, Largest);
+    }
+
+    /// <summary>Takes in what was received into the room. What it cannot go on with goes on before it.</summary>
+    public void Add(TOwner owner, int length, in DatagramInfo info, Instant now)
+    {
+        bool joins = _count > 0 && _count < maxDatagrams && !_isClosed && length > 0 && length <= _datagramLength
+            && info.SegmentSize == 0 && info == _info;
+        if (!joins)
+        {
+            CarryOn(owner, now);
+            (_info, _datagramLength, _start, _count) = (info, length, _end, 0);
+        }
         _end += length;
         _count++;
         _isClosed = length < _datagramLength;
-        return true;
-    }
-
-    /// <summary>Begins a train with what was received into <see cref="Room"/>; the one before has gone on.</summary>
-    public void Begin(int length, in DatagramInfo info)
-    {
-        (_info, _datagramLength, _count) = (info, length, 1);
-        (_start, _end) = (_end, _end + length);
         Debug.Assert(_end <= _buffer.Length, "more was received than there was room for");
     }
 
-    public void Clear() => _start = _end = _count = 0;
+    /// <summary>What is here goes on.</summary>
+    public void CarryOn(TOwner owner, Instant now)
+    {
+        if (_count == 0) return;
+        DatagramInfo info = _count > 1 ? _info with { SegmentSize = _datagramLength } : _info;
+        arrive(owner, _buffer.AsSpan(_start, _end - _start), info, now);
+    }
 }

@@ -104,9 +104,7 @@ public sealed class IcmpEngine<TWorld>(
         mapping!.GuestMac = source;
         Mappings.Touch(mapping, now + Limits.PingIdle);
         Counters.IcmpEchoes++;
-        int trainLimit = 0; // each echo goes by itself
-        HostError error = Send(mapping, host, message, options, ref trainLimit, out int lost);
-        if (error != HostError.None) Fail(mapping, host, error, lost, ipPacket, now);
+        Fail(mapping, host, Send(mapping, host, message, options), ipPacket, now);
     }
 
     private protected override void Deliver(PingMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now)

@@ -20,7 +20,7 @@ namespace Slirp.Core.Udp;
 /// <para><b>Trains.</b> A call costs more than the octets it moves, so datagrams of one size travel together wherever the
 /// kernel lets them. What the guest's kernel or the host's has put together passes as it is, by a segment size. What
 /// comes one by one within a turn of the loop is put together here: from the guest in <see cref="OutgoingTrains"/>, toward
-/// it where it is received (<see cref="IncomingTrain"/>). Each train is cut again by the kernel that it goes to; whoever
+/// it where it is received (<see cref="IncomingTrain{TOwner}"/>). Each train is cut again by the kernel that it goes to; whoever
 /// receives sees the datagrams that were sent.</para>
 /// <para><b>Addresses.</b> The gate is asked about each new destination of a mapping; its answer is kept for the last few.
 /// Host loopback appears as the gateway, by the address of the gateway that the guest used last.</para>
@@ -133,10 +133,9 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
         UdpMapping mapping, IpEndpoint host, ReadOnlySpan<byte> payload, in DatagramOptions options,
         ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        int trainLimit = mapping.TrainLimit;
-        HostError error = Send(mapping, host, payload, options, ref trainLimit, out int lost);
-        mapping.TrainLimit = trainLimit;
-        if (error != HostError.None) Fail(mapping, host, error, lost, ipPacket, now);
+        SendOutcome outcome = Send(mapping, host, payload, options);
+        if (outcome.RefusesTrains) mapping.TrainLimit = Math.Min(mapping.TrainLimit, options.SegmentSize - 1);
+        Fail(mapping, host, outcome, ipPacket, now);
     }
 
     private Instant DeadlineAfterQuestion(UdpMapping mapping, ushort port, Instant now)

@@ -39,7 +39,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
     private readonly TimerWheel _timers;
     private readonly Counters _counters;
     private readonly UdpForwardLimits _limits;
-    private readonly IncomingTrain _incoming = new(ReceivesPerTurn);
+    private readonly IncomingTrain<UdpForwardPort> _incoming;
     private readonly OutgoingTrains _trains;
     private readonly Queue<UdpForwardPort> _ready = new();
     private readonly HashSet<IpEndpoint> _own = [];
@@ -54,6 +54,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         _limits = limits ?? new UdpForwardLimits();
         _table = new FlowTable<UdpAssociation>(_limits.Associations);
         _outside = new FlowTable<UdpAssociation.OutsideSide>(_limits.Associations);
+        _incoming = new IncomingTrain<UdpForwardPort>(ReceivesPerTurn, Deliver);
         _trains = new OutgoingTrains(pool, Depart);
     }
 
@@ -155,13 +156,10 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
     private void SendNow(
         UdpAssociation association, ReadOnlySpan<byte> payload, in DatagramOptions options, ReadOnlySpan<byte> ipPacket, Instant now)
     {
-        int trainLimit = association.TrainLimit;
-        HostError error = DatagramSends.SendAll(
-            ref _world, association.Port!.Socket, association.Remote, payload, options, ref trainLimit, out int lost);
-        association.TrainLimit = trainLimit;
-        if (error == HostError.None) return;
-        _counters.Drop(DropReason.UdpHostSendFailed, lost);
-        if (error != HostError.MessageTooLong) return;
+        SendOutcome outcome = DatagramSends.SendAll(ref _world, association.Port!.Socket, association.Remote, payload, options);
+        if (outcome.RefusesTrains) association.TrainLimit = Math.Min(association.TrainLimit, options.SegmentSize - 1);
+        _counters.Drop(DropReason.UdpHostSendFailed, outcome.Lost);
+        if (outcome.Error != HostError.MessageTooLong) return;
         // Without an error queue nobody names the path's MTU: the guest feels its way down (RFC 1191 section 7.1).
         bool v4 = association.Key.Guest.Address.IsIpv4;
         int length = ipPacket.Length > 0 && options.SegmentSize > 0 ? options.SegmentSize : ipPacket.Length;
@@ -174,7 +172,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         bool received = false;
         _incoming.Clear();
         for (int budget = ReceivesPerTurn; port.IsReadable && budget > 0; budget--) received |= TryReceiveOne(port, now);
-        DeliverTrain(port, now);
+        _incoming.CarryOn(port, now);
         // Nothing but errors, turn after turn, would keep the loop from sleeping: the next datagram is an edge again.
         if (!received) port.IsReadable = false;
         if (!port.IsReadable) return;
@@ -184,23 +182,10 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
 
     private bool TryReceiveOne(UdpForwardPort port, Instant now)
     {
-        if (_incoming.IsFull)
-        {
-            DeliverTrain(port, now);
-            _incoming.Clear();
-        }
-        IoResult received = _world.ReceiveFrom(port.Socket, _incoming.Room, out DatagramInfo info);
+        IoResult received = _world.ReceiveFrom(port.Socket, _incoming.RoomFor(port, now), out DatagramInfo info);
         if (received.WouldBlock) port.IsReadable = false; // other errors were another datagram's, and are told once
-        if (!received.IsOk) return false;
-        if (_incoming.TryJoin(received.Count, info)) return true;
-        DeliverTrain(port, now);
-        _incoming.Begin(received.Count, info);
-        return true;
-    }
-
-    private void DeliverTrain(UdpForwardPort port, Instant now)
-    {
-        if (!_incoming.IsEmpty) Deliver(port, _incoming.Octets, _incoming.Info, now);
+        if (received.IsOk) _incoming.Add(port, received.Count, info, now);
+        return received.IsOk;
     }
 
     private void Deliver(UdpForwardPort port, ReadOnlySpan<byte> payload, in DatagramInfo info, Instant now)

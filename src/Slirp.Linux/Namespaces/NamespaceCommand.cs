@@ -7,8 +7,8 @@ namespace Slirp.Linux.Namespaces;
 /// <para>Model. <see cref="Start"/> leaves a clone of this process waiting inside the namespaces, its TAP and netlink
 /// descriptors passed out; the caller configures the network through them and then calls <see cref="Go"/>, by which the
 /// clone becomes the command. The command keeps this process's terminal, process group, working directory, environment,
-/// descriptors 0, 1 and 2 and those that the request names; signals are at their defaults, but for a hang-up that this process was started to
-/// ignore (nohup(1)).</para>
+/// descriptors 0, 1 and 2 and those that the request names; signals are at their defaults, but for a hang-up that this
+/// process was started to ignore (nohup(1)).</para>
 /// <para>Limits. The kernel kills the command when the thread that called <see cref="Start"/> ends, so call it from a
 /// thread that lives as long as the process.</para>
 /// </remarks>

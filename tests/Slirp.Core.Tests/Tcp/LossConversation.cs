@@ -16,6 +16,26 @@ public abstract class LossConversation() : TcpConversation(new TcpHarnessOptions
     /// <summary>How much of it was said.</summary>
     protected int Said { get; private set; }
 
+    /// <summary>A round trip of 8 ms is measured at first.</summary>
+    protected void Begins(bool sack = false, bool timestamps = false)
+    {
+        Guest.HasTimestamps = timestamps;
+        Guest.SynOptions = new TcpOptions
+        {
+            Mss = (ushort)(timestamps ? Mss + 12 : Mss),
+            WindowScale = 7,
+            SackPermitted = sack,
+            HasTimestamps = timestamps,
+            TimestampValue = Guest.TimestampNow,
+        };
+        Guest.Sends(Syn);
+        World.Host.Last.CompleteConnect();
+        World.Turn();
+        World.AdvanceMilliseconds(8);
+        Guest.Receives(SynAck);
+        Guest.Sends(Ack);
+    }
+
     /// <summary>The host says so many segments; all frames are forgotten, so the guest saw none.</summary>
     protected void LosesSegments(int count)
     {

@@ -9,26 +9,6 @@ namespace Slirp.Core.Tests.Tcp;
 /// segment is sent again after two round trips, and the timer is never needed.</summary>
 public sealed class ProbeTests : LossConversation
 {
-    /// <summary>A round trip of 8 ms is measured at first.</summary>
-    private void Begins(bool sack = false, bool timestamps = false)
-    {
-        Guest.HasTimestamps = timestamps;
-        Guest.SynOptions = new TcpOptions
-        {
-            Mss = (ushort)(timestamps ? Mss + 12 : Mss),
-            WindowScale = 7,
-            SackPermitted = sack,
-            HasTimestamps = timestamps,
-            TimestampValue = Guest.TimestampNow,
-        };
-        Guest.Sends(Syn);
-        World.Host.Last.CompleteConnect();
-        World.Turn();
-        World.AdvanceMilliseconds(8);
-        Guest.Receives(SynAck);
-        Guest.Sends(Ack);
-    }
-
     private void NoTimerFired() => Assert.Equal(0, World.Counters.TcpRetransmitTimeouts);
 
     [Fact]

@@ -9,17 +9,7 @@ namespace Slirp.Core.Tests.Tcp;
 /// <summary>RFC 8985 toward the guest: what is lost is told by what arrives after it, and the tail by a probe.</summary>
 public sealed class RackTests : LossConversation
 {
-    /// <summary>A round trip of 8 ms is measured at first.</summary>
-    public RackTests()
-    {
-        Guest.SynOptions = new TcpOptions { Mss = Mss, WindowScale = 7, SackPermitted = true };
-        Guest.Sends(Syn);
-        World.Host.Last.CompleteConnect();
-        World.Turn();
-        World.AdvanceMilliseconds(8);
-        Guest.Receives(SynAck);
-        Guest.Sends(Ack);
-    }
+    public RackTests() => Begins(sack: true);
 
     [Fact]
     public void A_single_report_waits_for_the_reordering_window_and_no_longer()
