@@ -37,11 +37,13 @@ internal sealed record ConfinementRequest
 // - nnp       no_new_privs: nothing that is executed gains rights, should anything ever be.
 // - caps      no capability but CAP_NET_BIND_SERVICE, for ports below 1024 that are forwarded later.
 // - landlock  files: reading below those directories, removing the control socket, nothing else. TCP ports: none can be
-//             listened on unless the control socket may ask for one. No abstract UNIX sockets, no signals to others.
+//             bound but a free one of the kernel's choice, unless the control socket may ask for one. No abstract UNIX
+//             sockets; no signals to others, but for `run`, which passes them on.
 // - seccomp   the system calls of the runtime and of the data path; a process that tries execve, ptrace, mount and their
 //             kin is killed, any other call fails.
 //
-// Invariants. All threads stand behind the same walls. A wall that the kernel refuses is one warning and the others still
+// Invariants. Every thread that runs our code stands behind the same walls (the runtime's own too on x86-64: Privileges).
+// A wall that the kernel refuses is one warning and the others still
 // stand. Nothing is given up before the last step that needs it: descriptors are open, limits raised, ports bound.
 // Limits. resolv.conf is followed to where it led at the start and within /etc and /run; beyond, the resolvers read last
 // stay in force (ResolverWatch).

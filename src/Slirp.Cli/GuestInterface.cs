@@ -11,7 +11,7 @@ namespace Slirp.Cli;
 internal static class GuestInterface
 {
     /// <summary>The ring from the guest holds this many frames, whatever their size: with the default of 1000 a burst of
-    /// small datagrams is lost there (DESIGN section 2).</summary>
+    /// small datagrams is lost there.</summary>
     private const int TransmitQueueLength = 10_000;
 
     /// <summary>What must be written before the interface is up: no waiting for duplicate address detection on a link that

@@ -20,11 +20,8 @@ namespace Slirp.Cli;
 /// <param name="log">Where to report.</param>
 internal sealed class RunService(RunOptions options, Inheritance inheritance, Log log)
 {
-    /// <summary>RFC 8200 section 5: below it the kernel has no IPv6 on the interface.</summary>
-    private const int LeastIpv6Mtu = 1280;
-
     // Nobody who parses slirp4netns' command line is concerned here, so both families are simply there.
-    private readonly NetworkOptions _network = options.Network with { EnableIpv6 = options.Network.Mtu >= LeastIpv6Mtu };
+    private readonly NetworkOptions _network = options.Network with { EnableIpv6 = options.Network.Mtu >= NetworkOptionGroup.LeastIpv6Mtu };
 
     /// <returns>The command's exit status, or 128 and the number of the signal that ended it.</returns>
     /// <exception cref="LinuxException">A step of the set-up was refused.</exception>

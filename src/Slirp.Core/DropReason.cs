@@ -8,7 +8,6 @@ public enum DropReason
 
     // Link
     FrameTooShort,
-    FrameTruncated,
     UnknownEtherType,
     BadVirtioHeader,
     BadSourceMac,

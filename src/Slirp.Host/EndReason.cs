@@ -5,7 +5,7 @@ public enum EndReason
 {
     None,
 
-    /// <summary>SIGTERM or SIGINT.</summary>
+    /// <summary>One of <see cref="SupervisorOptions.Signals"/>.</summary>
     Signal,
 
     /// <summary>The other end of exit-fd was closed.</summary>

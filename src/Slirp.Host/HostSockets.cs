@@ -71,7 +71,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         return epoll.Add(fd, AllEdges, owner.Packed).ToIoResult();
     }
 
-    /// <summary>tcp(7): probes after so long a silence, given up after about two and a half times that.</summary>
+    /// <summary>tcp(7): probes after so long a silence, six of them, a quarter of that time but at most 75 s apart.</summary>
     public static void KeepAlive(SocketFd fd, TimeSpan idle)
     {
         int seconds = (int)Math.Clamp(Math.Ceiling(idle.TotalSeconds), 1, 7200);

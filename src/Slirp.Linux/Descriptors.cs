@@ -9,8 +9,6 @@ public interface IDescriptor
 /// <summary>A queue of a TAP device.</summary>
 public readonly record struct TapFd(int Value) : IDescriptor;
 
-public readonly record struct EpollFd(int Value) : IDescriptor;
-
 /// <summary>A socket of any family but AF_NETLINK.</summary>
 public readonly record struct SocketFd(int Value) : IDescriptor;
 

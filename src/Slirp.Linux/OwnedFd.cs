@@ -30,7 +30,6 @@ public sealed class OwnedFd : IDisposable
     public TapFd AsTap => new(Value);
     public SocketFd AsSocket => new(Value);
     public NetlinkFd AsNetlink => new(Value);
-    public EpollFd AsEpoll => new(Value);
     public PidFd AsPid => new(Value);
     public RawFd AsRaw => new(Value);
 

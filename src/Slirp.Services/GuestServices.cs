@@ -16,7 +16,7 @@ namespace Slirp.Services;
 /// <remarks>
 /// <para>Each worker has its own, on its own thread, and they share nothing: a client's frames come to the queue the kernel
 /// chose for them, and what a server remembers (leases, neighbours, queries) only makes answers better. That two workers
-/// could offer one address to two clients at once is accepted: the link has one guest.</para>
+/// could offer one address to two clients at once is accepted: there is one worker today.</para>
 /// <para>Nothing here does I/O but through <typeparamref name="TWorld"/> and the frame sender, or looks at a clock; nothing
 /// allocates per frame.</para>
 /// </remarks>

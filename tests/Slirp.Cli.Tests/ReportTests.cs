@@ -19,7 +19,7 @@ public class ReportTests
         --disable-host-loopback  close every way to the host itself, by 10.0.2.2 and all its addresses
         --netns-type=TYPE        what the target is given as ([pid|path|tapfd], default=pid)
         --userns-path=PATH       user namespace to enter first (default with a PID: that of the process)
-        --enable-sandbox         see only what is needed of the host's files, drop all capabilities but one
+        --enable-sandbox         put a root directory with only the needed files around this process
         --enable-seccomp         allow needed system calls only (no effect: on wherever the kernel permits)
         --outbound-addr=IPv4     address or interface that IPv4 connections leave from
         --outbound-addr6=IPv6    address or interface that IPv6 connections leave from

@@ -170,7 +170,7 @@ public sealed class IngressTests : IDisposable
     }
 
     [Theory]
-    [InlineData("::")] // HARDENING 6.4
+    [InlineData("::")] // Scenario 6.4
     [InlineData("::1")]
     [InlineData("ff02::1")]
     [InlineData("fd00::2")] // the gateway's own
@@ -198,7 +198,7 @@ public sealed class IngressTests : IDisposable
         Assert.Single(_services.Taken);
     }
 
-    /// <summary>HARDENING U2: only a DHCP client has no address.</summary>
+    /// <summary>Scenario U2: only a DHCP client has no address.</summary>
     [Fact]
     public void A_datagram_from_nowhere_goes_nowhere()
     {

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Slirp.EndToEnd.Tests;
 
-/// <summary>What the guest finds configured when the ready octet has come: CONTRACT 1.5, to the letter.</summary>
+/// <summary>What the guest finds configured when the ready octet has come: what slirp4netns leaves, to the letter.</summary>
 public class ConfigureTests
 {
     [EndToEndFact]

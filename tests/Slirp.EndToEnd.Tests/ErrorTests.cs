@@ -65,7 +65,7 @@ public class ErrorTests
             await uplink.HostAsync($"-6 route add default via {Uplink.Far(V6)}");
             // Three questions for a neighbour that is not there take seconds by default.
             foreach (string family in (string[])["ipv4", "ipv6"])
-                await uplink.HostRunAsync($"echo 20 >/proc/sys/net/{family}/neigh/{Uplink.Interface}/retrans_time_ms");
+                await uplink.HostRunAsync($"echo 200 >/proc/sys/net/{family}/neigh/{Uplink.Interface}/retrans_time_ms");
         });
 
     private static async Task<SocketError> ConnectErrorAsync(ISocketPlace place, IPEndPoint target)

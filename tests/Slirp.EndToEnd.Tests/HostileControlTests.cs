@@ -55,7 +55,7 @@ public class HostileControlTests
         foreach (byte octet in "{\"execute\":\"list_hostfwd\"}"u8.ToArray())
         {
             Assert.Equal(1, await client.SendAsync(new[] { octet }));
-            await neighbour.BeatAsync();
+            if (octet == '"') await neighbour.BeatAsync(); // in less time than a client is given in all
         }
 
         Assert.Contains("entries", await ReplyAsync(client), StringComparison.Ordinal);

@@ -26,7 +26,7 @@ public class OffloadTests
     [MemberData(nameof(Missing))]
     public Task Carries_everything_without(string offloads, int mtu) =>
         GuestNetwork.WithAsync(
-            new SlirpPlan { Mtu = mtu, MoreOptions = [$"--no-offload={offloads}"], Capture = false }, async network =>
+            new SlirpPlan { OwnHost = true, Mtu = mtu, MoreOptions = [$"--no-offload={offloads}"], Capture = false }, async network =>
             {
                 foreach (AddressFamily family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
                 {

@@ -66,6 +66,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
             await PodmanAsync($"run -d --name web --network slirp4netns:port_handler={handler} -p 18080:80 busy sh -c '{serve}'");
             await _podman.Host.UntilAsync(fetch, "from the container");
             await PodmanAsync("stop -t 0 web");
+            await _podman.Host.UntilAsync(Slirpnets, "0"); // its port is free
             Assert.NotEqual(0, (await _podman.Host.RunAsync(fetch)).Status);
             await PodmanAsync("start web");
             await _podman.Host.UntilAsync(fetch, "from the container");
@@ -85,9 +86,9 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         {
             string output = await ContainerAsync(":port_handler=slirp4netns -p 18081:80", "ip -4 -o addr show tap0");
             Assert.Contains("10.0.2.100/24", output, StringComparison.Ordinal);
+            await _podman.Host.UntilAsync(Slirpnets, "0");
         }
 
-        await _podman.Host.UntilAsync(Slirpnets, "0");
         Assert.Equal("", (await _podman.Host.RunAsync("find /mnt/run -name '*.net'")).Succeeded());
     }
 

@@ -69,7 +69,7 @@ public class PressureTests(ITestOutputHelper output)
             int before = network.Figures.Descriptors();
             for (int i = 0; i < 3; i++)
                 Assert.StartsWith("{\"error\"", await AddAsync(network, 20_000, 20_000, count: 1000), StringComparison.Ordinal);
-            Assert.Equal(before, network.Figures.Descriptors());
+            await network.Figures.DescriptorsFallToAsync(before);
             await neighbour.BeatAsync();
             Assert.StartsWith("{\"return\"", await AddAsync(network, 20_000, 80), StringComparison.Ordinal);
             foreach (int port in (int[])[8080, 20_000])
@@ -84,7 +84,7 @@ public class PressureTests(ITestOutputHelper output)
     public Task A_flood_of_senders_to_a_forward_leaves_conversations_alone() =>
         GuestNetwork.WithAsync(ForwardPlan.With("-p", "8053:53/udp") with { Api = true, Capture = false }, async network =>
         {
-            const int Flood = 20_000, FirstPort = 20_000, Pause = 200;
+            const int Flood = 20_000, FirstPort = 20_000, Pause = 100; // the host's buffer has room for some 270
             await using EchoFlow neighbour = await EchoFlow.OpenAsync(network);
             using Socket server = ForwardPlan.GuestDatagrams(network, 53);
             using Socket client = ForwardPlan.From(network, ForwardPlan.Outside, SocketType.Dgram);
@@ -96,19 +96,20 @@ public class PressureTests(ITestOutputHelper output)
                 using Socket sender = network.Host.CreateSocket(V4, SocketType.Dgram, ProtocolType.Udp);
                 sender.Bind(new IPEndPoint(IPAddress.Loopback, FirstPort + i));
                 sender.SendTo(new byte[] { 9 }, published);
-                if (i % Pause != 0) continue;
-                await neighbour.BeatAsync(); // what the host's buffer holds is taken
-                while (server.Available > 0) await ForwardPlan.ReceiveAsync(server);
+                if (i % Pause == Pause - 1) await TakenAsync(i + 1);
             }
 
-            await neighbour.BeatAsync();
-            while (server.Available > 0) await ForwardPlan.ReceiveAsync(server);
-            Assert.Equal(before, network.Figures.Descriptors());
-            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
-            Assert.InRange(status.Counters["udp_associations_opened"], Flood, Flood + 1);
+            await network.Figures.DescriptorsFallToAsync(before);
             await ConverseAsync(client, published, server, seen);
             using Socket newest = ForwardPlan.From(network, ForwardPlan.Outside, SocketType.Dgram);
             await ConverseAsync(newest, published, server, null);
+
+            async Task TakenAsync(int senders)
+            {
+                await SlirpStatus.CountsAsync(network.Api, "udp_associations_opened", senders + 1); // and the client's
+                await neighbour.BeatAsync(); // what slirpnet has sent to the guest is there
+                while (server.Available > 0) await ForwardPlan.ReceiveAsync(server);
+            }
         });
 
     /// <summary>More pings than there are sockets for: the idlest makes room, which one line says.</summary>

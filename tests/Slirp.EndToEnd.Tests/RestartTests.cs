@@ -75,6 +75,7 @@ public class RestartTests
 
     private static SlirpPlan Plan => new()
     {
+        OwnHost = true,
         Configure = false,
         Before = async network =>
         {

@@ -249,8 +249,9 @@ public class TcpForwardTests
     public async Task A_privileged_port_comes_with_its_remedy()
     {
         if (Machine.AsUser.Length == 0) return; // root of the only user namespace there is: nothing is privileged
-        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: true);
-        Outcome outcome = await ChildProcess.RunAsync(
+        await using TestNamespace host = await TestNamespace.CreateAsync(asUser: false), guest = await TestNamespace.CreateAsync(asUser: true);
+        (await host.RunAsync("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=1024")).Succeeded();
+        Outcome outcome = await host.RunAsync(
             [.. Machine.AsUser, Machine.Binary, "-c", "-p", "127.0.0.1:1:80", $"{guest.Pid}", GuestNetwork.TapName]);
         Assert.Equal(1, outcome.Status);
         Assert.Contains("127.0.0.1:1/tcp: a privileged port", outcome.Stderr, StringComparison.Ordinal);

@@ -21,7 +21,7 @@ public class TcpTests
     [EndToEndTheory]
     [MemberData(nameof(Networks))]
     public Task Carries_every_octet_both_ways(AddressFamily family, int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu, Capture = false }, async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu, Capture = false }, async network =>
         {
             foreach (long length in new long[] { 0, 1, 1460, 1461, 65_536, 1_000_003, 32 << 20 })
                 await Transfer.OneAfterTheOtherAsync(network, family, length);
@@ -34,7 +34,7 @@ public class TcpTests
     [InlineData(9000)]
     [InlineData(65521)]
     public Task Carries_every_octet_at_any_mtu(int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu, Ipv6 = mtu >= 1280 },
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu, Ipv6 = mtu >= 1280 },
             network => Transfer.BothAtOnceAsync(network, V4, 2 << 20));
 
     /// <summary>Scenario 30: the window that a kernel opens with is smaller than a packet, or larger than all.</summary>
@@ -64,7 +64,7 @@ public class TcpTests
     [InlineData(V4)]
     [InlineData(V6)]
     public Task Carries_many_connections_at_once(AddressFamily family) =>
-        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
         {
             var transfers = new List<Task>();
             for (int count = 0; count < 64; count++)
@@ -76,7 +76,7 @@ public class TcpTests
     [InlineData(V4)]
     [InlineData(V6)]
     public Task Host_may_close_its_half_first(AddressFamily family) =>
-        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
         {
             (long Length, string Hash) arrived = default;
             await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
@@ -95,7 +95,7 @@ public class TcpTests
     [EndToEndTheory]
     [MemberData(nameof(Networks))]
     public Task Refusal_is_refusal(AddressFamily family, int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu }, async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu }, async network =>
         {
             // Bound and not listening: the port is nobody else's, and refuses.
             using Socket bound = network.Host.CreateSocket(family, SocketType.Stream, ProtocolType.Tcp);
@@ -110,7 +110,7 @@ public class TcpTests
     [InlineData(V4)]
     [InlineData(V6)]
     public Task Reset_by_the_guest_is_a_reset_at_the_host(AddressFamily family) =>
-        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
         {
             var seen = new TaskCompletionSource<SocketError>();
             await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
@@ -131,7 +131,7 @@ public class TcpTests
     [InlineData(V4)]
     [InlineData(V6)]
     public Task Reset_by_the_host_is_a_reset_at_the_guest(AddressFamily family) =>
-        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
         {
             await using var server = new TcpServer(network.Host, GuestNetwork.Loopback(family), async socket =>
             {
@@ -148,7 +148,7 @@ public class TcpTests
     [InlineData(V4, 1500)]
     [InlineData(V6, 65520)]
     public Task A_receiver_that_waits_loses_nothing(AddressFamily family, int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu }, async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu }, async network =>
         {
             const long Length = 24 << 20; // more than all socket buffers on the way
             var mayRead = new TaskCompletionSource();

@@ -16,19 +16,19 @@ public class UdpTests
     [InlineData(V6, 1500)]
     [InlineData(V4, 65520)]
     public Task Datagrams_within_the_mtu_keep_their_boundaries(AddressFamily family, int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu },
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu },
             network => Datagrams.EchoAsync(network, family, 1, 512, 1432));
 
     [EndToEndTheory(SlirpnetOnly = true)]
     [MemberData(nameof(Networks))]
     public Task Datagrams_of_every_size_keep_their_boundaries(AddressFamily family, int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu },
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu },
             network => Datagrams.EchoAsync(network, family, 0, 1, 512, 1452, 1453, 1472, 1473, 9000, 65507, 0, 1));
 
     [EndToEndTheory(SlirpnetOnly = true)]
     [MemberData(nameof(Networks))]
     public Task A_burst_arrives_whole_and_in_order(AddressFamily family, int mtu) =>
-        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu }, async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true, Mtu = mtu }, async network =>
         {
             await using var server = new UdpEchoServer(network.Host, GuestNetwork.Loopback(family));
             using Socket guest = Datagrams.Connect(network, family, server.Port);
@@ -49,7 +49,7 @@ public class UdpTests
     [InlineData(V4)]
     [InlineData(V6)]
     public Task A_closed_port_is_refused(AddressFamily family) =>
-        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
         {
             int port = Datagrams.FreePort(network.Host, GuestNetwork.Loopback(family));
             using Socket guest = Datagrams.Connect(network, family, port);
@@ -64,7 +64,7 @@ public class UdpTests
     [InlineData(V4)]
     [InlineData(V6)]
     public Task Answers_come_from_where_they_were_asked(AddressFamily family) =>
-        GuestNetwork.WithAsync(new SlirpPlan(), async network =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
         {
             await using var first = new UdpEchoServer(network.Host, GuestNetwork.Loopback(family));
             await using var second = new UdpEchoServer(network.Host, GuestNetwork.Loopback(family));

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Slirp.Simulation.Tests;
 
-/// <summary>Each class of MTU with each set of offloads, both families, segments as large as they come (HARDENING 24, 29).</summary>
+/// <summary>Each class of MTU with each set of offloads, both families, segments as large as they come (scenarios 24, 29).</summary>
 public sealed class EveryMtu
 {
     private static readonly int[] Mtus = [68, 69, 128, 296, 576, 1280, 1500, 9000, 16_384, 32_768, 49_192, 65_480, 65_520, 65_535];

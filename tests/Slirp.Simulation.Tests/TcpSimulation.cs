@@ -8,8 +8,8 @@ using Slirp.Wire;
 namespace Slirp.Simulation.Tests;
 
 /// <summary>A guest and a host that exchange two streams through the engine over a bad link, in fake time.</summary>
-/// <remarks>Every frame is parsed and checked against MTU and offloads, the guest judges the engine's every segment, what
-/// DESIGN section 5 asks is checked after every step, and at the end both streams must be whole and nothing may be left
+/// <remarks>Every frame is parsed and checked against MTU and offloads, the guest judges the engine's every segment, the
+/// invariants of the engine are checked after every step, and at the end both streams must be whole and nothing may be left
 /// behind.</remarks>
 public sealed partial class TcpSimulation
 {
@@ -101,7 +101,7 @@ public sealed partial class TcpSimulation
         Require(_world.Pool.InUse == 0, $"{_world.Pool.InUse} slots left in use");
     }
 
-    /// <summary>DESIGN section 5, as far as it can be told from outside at any time.</summary>
+    /// <summary>The engine's invariants, as far as they can be told from outside at any time.</summary>
     private void CheckInvariants()
     {
         Require(_world.Reports.Count == 0, _world.Reports.Count > 0 ? _world.Reports[0] : "");

@@ -23,7 +23,7 @@ public static class HelpText
         new(OptionId.DisableHostLoopback, null, "close every way to the host itself, by 10.0.2.2 and all its addresses"),
         new(OptionId.NetnsType, "TYPE", "what the target is given as ([pid|path|tapfd], default=pid)"),
         new(OptionId.UsernsPath, "PATH", "user namespace to enter first (default with a PID: that of the process)"),
-        new(OptionId.EnableSandbox, null, "see only what is needed of the host's files, drop all capabilities but one"),
+        new(OptionId.EnableSandbox, null, "put a root directory with only the needed files around this process"),
         new(OptionId.EnableSeccomp, null, "allow needed system calls only (no effect: on wherever the kernel permits)"),
         new(OptionId.OutboundAddr, "IPv4", "address or interface that IPv4 connections leave from"),
         new(OptionId.OutboundAddr6, "IPv6", "address or interface that IPv6 connections leave from"),

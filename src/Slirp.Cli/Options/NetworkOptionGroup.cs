@@ -9,7 +9,7 @@ internal sealed class NetworkOptionGroup : IOptionGroup
     private const int LeastIpv4Mtu = 68;
 
     /// <summary>RFC 8200 section 5; Linux takes IPv6 off an interface below it.</summary>
-    private const int LeastIpv6Mtu = 1280;
+    internal const int LeastIpv6Mtu = 1280;
 
     private const int GreatestMtu = 65521; // slirp4netns' limit: 65535 less an Ethernet header of 14 octets
 

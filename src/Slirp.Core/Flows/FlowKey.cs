@@ -11,8 +11,8 @@ public readonly record struct FlowKey(IpEndpoint Guest, IpEndpoint Remote)
 }
 
 /// <summary>A keyed hash of flow keys: without the secret a guest cannot aim its flows at one bucket.</summary>
-/// <remarks>Multiply-and-fold over 64-bit words. The secret also serves initial sequence numbers through a different
-/// construction (RFC 6528); here only bucket choice depends on it.</remarks>
+/// <remarks>Multiply-and-fold over 64-bit words. Only the choice of buckets depends on the secret; initial sequence
+/// numbers have one of their own (<c>InitialSequence</c>).</remarks>
 public readonly struct FlowHash
 {
     private readonly ulong _k0, _k1;

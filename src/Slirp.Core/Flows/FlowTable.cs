@@ -38,15 +38,13 @@ public sealed class FlowTable<TFlow>(int limit) where TFlow : class, IFlow
 
     public int Count { get; private set; }
 
-    public int Limit => limit;
-
     public bool IsFull => Count >= limit;
 
     public bool TryFind(in FlowKey key, [NotNullWhen(true)] out TFlow? flow)
     {
         uint hash = _hash.Of(key);
         int mask = _buckets.Length - 1;
-        for (int b = (int)(hash & (uint)mask); _buckets[b] != Empty; b = b + 1 & mask)
+        for (int b = (int)(hash & (uint)mask); _buckets[b] != Empty; b = (b + 1) & mask)
         {
             int slot = _buckets[b];
             if (_hashes[slot] != hash || _flows[slot]!.Key != key) continue;
@@ -79,13 +77,14 @@ public sealed class FlowTable<TFlow>(int limit) where TFlow : class, IFlow
         return true;
     }
 
+    /// <summary>Removes a flow that is there; references to its slot are stale from now on.</summary>
     public void Remove(TFlow flow)
     {
         int slot = flow.Index;
         if (_flows[slot] != flow) throw new InvalidOperationException($"flow {flow.Key} removed twice");
         RemoveFromBuckets(slot);
         _flows[slot] = null;
-        _generations[slot] = _generations[slot] + 1 & World.EventTarget.GenerationMask;
+        _generations[slot] = (_generations[slot] + 1) & World.EventTarget.GenerationMask;
         _freeSlots[_freeCount++] = slot;
         Count--;
     }
@@ -99,7 +98,7 @@ public sealed class FlowTable<TFlow>(int limit) where TFlow : class, IFlow
     {
         int mask = _buckets.Length - 1;
         int b = (int)(_hashes[slot] & (uint)mask);
-        while (_buckets[b] != Empty) b = b + 1 & mask;
+        while (_buckets[b] != Empty) b = (b + 1) & mask;
         _buckets[b] = slot;
     }
 
@@ -107,12 +106,12 @@ public sealed class FlowTable<TFlow>(int limit) where TFlow : class, IFlow
     {
         int mask = _buckets.Length - 1;
         int hole = (int)(_hashes[slot] & (uint)mask);
-        while (_buckets[hole] != slot) hole = hole + 1 & mask;
-        for (int b = hole + 1 & mask; _buckets[b] != Empty; b = b + 1 & mask)
+        while (_buckets[hole] != slot) hole = (hole + 1) & mask;
+        for (int b = (hole + 1) & mask; _buckets[b] != Empty; b = (b + 1) & mask)
         {
             int home = (int)(_hashes[_buckets[b]] & (uint)mask);
             // It may move into the hole unless its home lies cyclically in (hole, b].
-            if ((b - home & mask) < (b - hole & mask)) continue;
+            if (((b - home) & mask) < ((b - hole) & mask)) continue;
             _buckets[hole] = _buckets[b];
             hole = b;
         }

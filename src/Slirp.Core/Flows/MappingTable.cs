@@ -29,9 +29,6 @@ public sealed class MappingTable<TMapping, TWorld>(TWorld world, TimerWheel time
     /// <summary>For walking over all: <see cref="At"/> gives null for unused slots.</summary>
     public int SlotCount => _table.SlotCount;
 
-    /// <summary>Opened and closed so far.</summary>
-    public long OpenedCount { get; private set; }
-
     /// <summary>Closed to make room for another.</summary>
     public long EvictedCount { get; private set; }
 
@@ -62,7 +59,6 @@ public sealed class MappingTable<TMapping, TWorld>(TWorld world, TimerWheel time
             if (error != HostError.None) _table.Remove(mapping);
         }
         if (error != HostError.None) return Discard(ref mapping, error);
-        OpenedCount++;
         return HostError.None;
     }
 

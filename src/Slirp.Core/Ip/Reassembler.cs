@@ -22,7 +22,7 @@ public readonly record struct ReassembledPacket(OwnedFrame Frame, int Offset, in
 ///  0                        4096                                 69 632
 /// |      headers of the first | payload, at most 65 535 octets ... |
 /// </code>
-/// <para>The dispatcher gets an IP packet as if it had come in one piece: IPv4 with its fragment fields cleared, IPv6
+/// <para><c>GuestIngress</c> gets an IP packet as if it had come in one piece: IPv4 with its fragment fields cleared, IPv6
 /// without the fragment header.</para>
 /// <para><b>Overlap.</b> A fragment that came before, octet for octet, is ignored. Any other overlap kills the packet and
 /// what still comes of it (RFC 5722, RFC 8200; for IPv4 too, as Linux does): nobody sends them but to slip something past

@@ -17,7 +17,7 @@ public sealed partial class FrameSender<TWorld>
     /// <summary>Total length in IPv4, Payload Length in IPv6: both have 16 bits.</summary>
     private const int MaxIpLength = ushort.MaxValue;
 
-    /// <summary>RFC 8200 section 5: no link is narrower, so no fragment need be. A narrower one is given what it asks.</summary>
+    /// <summary>Fragment offsets count in eights (RFC 791 section 3.1): however small the MTU, only the last piece is shorter.</summary>
     private const int SmallestStep = 8;
 
     private PermutedCounter _identification4 = new(16);

@@ -12,7 +12,7 @@ public sealed partial class FrameSender<TWorld> where TWorld : struct, IWorld
     {
         Span<byte> frame = stackalloc byte[IpOffset + ArpBuilder.Length];
         ArpBuilder.Write(frame[IpOffset..], fields);
-        return TransmitWhole(frame, to, EtherType.Arp, []);
+        return Transmit(frame, to, EtherType.Arp, default, []);
     }
 
     /// <summary>Sends one message of neighbour discovery, whose checksum is finished: they are too rare and too small
@@ -22,23 +22,6 @@ public sealed partial class FrameSender<TWorld> where TWorld : struct, IWorld
         Span<byte> headers = stackalloc byte[IpOffset + Ipv6Builder.HeaderLength];
         Ipv6Builder.Write(headers[IpOffset..], new Ipv6Fields(
             source, destination, IpProtocol.Icmpv6, NeighbourHopLimit, TrafficClass: 0, FlowLabel: 0, message.Length));
-        return TransmitWhole(headers, to, EtherType.Ipv6, message);
-    }
-
-    private LinkResult TransmitWhole(Span<byte> headers, MacAddress to, EtherType type, ReadOnlySpan<byte> payload)
-    {
-        default(VirtioNetHeader).Write(headers);
-        EthernetBuilder.Write(headers[VirtioNetHeader.Length..], to, ourMac, type);
-        LinkResult result = _world.Transmit(headers, payload);
-        if (result == LinkResult.Ok)
-        {
-            counters.FramesToGuest++;
-            counters.OctetsToGuest += headers.Length - VirtioNetHeader.Length + payload.Length;
-        }
-        else
-        {
-            counters.Drop(result == LinkResult.Down ? DropReason.LinkDown : DropReason.LinkBusy);
-        }
-        return result;
+        return Transmit(headers, to, EtherType.Ipv6, default, message);
     }
 }

@@ -27,12 +27,8 @@ public sealed partial class FrameSender<TWorld>(
     private TWorld _world = world;
     private ushort _identification = (ushort)Random.Shared.Next();
 
-    public LinkOffloads Offloads => offloads;
-
     /// <summary>IP octets, as the kernel counts.</summary>
     public int Mtu => mtu;
-
-    public MacAddress OurMac => ourMac;
 
     private bool HasChecksumOffload => (offloads & LinkOffloads.Checksum) != 0;
 
@@ -74,10 +70,14 @@ public sealed partial class FrameSender<TWorld>(
 
     /// <summary>Link headers in front of complete IP headers, and away.</summary>
     private LinkResult Transmit(
-        Span<byte> headers, MacAddress to, bool isIpv4, in VirtioNetHeader virtio, ReadOnlySpan<byte> payload)
+        Span<byte> headers, MacAddress to, bool isIpv4, in VirtioNetHeader virtio, ReadOnlySpan<byte> payload) =>
+        Transmit(headers, to, isIpv4 ? EtherType.Ipv4 : EtherType.Ipv6, virtio, payload);
+
+    private LinkResult Transmit(
+        Span<byte> headers, MacAddress to, EtherType type, in VirtioNetHeader virtio, ReadOnlySpan<byte> payload)
     {
         virtio.Write(headers);
-        EthernetBuilder.Write(headers[VirtioNetHeader.Length..], to, ourMac, isIpv4 ? EtherType.Ipv4 : EtherType.Ipv6);
+        EthernetBuilder.Write(headers[VirtioNetHeader.Length..], to, ourMac, type);
         LinkResult result = _world.Transmit(headers, payload);
         if (result == LinkResult.Ok)
         {

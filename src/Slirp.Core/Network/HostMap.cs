@@ -52,11 +52,4 @@ public sealed class HostMap(NetworkPlan plan)
         bool isHost = HostAddresses.Contains(destination) || hasEmbedded && HostAddresses.Contains(embedded);
         return isHost ? RouteVerdict.Closed : RouteVerdict.Forward;
     }
-
-    /// <summary>How a host-side sender appears to the guest.</summary>
-    public IpAddress MapToGuest(IpAddress host)
-    {
-        if (!host.IsLoopback) return host;
-        return host.IsIpv4 ? plan.Gateway : plan.Gateway6;
-    }
 }

@@ -15,7 +15,7 @@ public interface IGuestServices
     /// <summary>A checked ICMPv6 message of neighbour discovery (types 133 to 137).</summary>
     void OnNeighbourDiscovery(MacAddress source, IpAddress from, IpAddress to, byte hopLimit, ReadOnlySpan<byte> message, Instant now);
 
-    /// <summary>A UDP datagram to the gateway, the DNS address, a broadcast or a multicast address, or port 67 or 547.</summary>
+    /// <summary>A UDP datagram to the gateway, the DNS address, a broadcast or a multicast address.</summary>
     /// <returns>False if no server of ours wants it, and it goes the way of any other datagram.</returns>
     bool OnDatagram(in LocalDatagram datagram, ReadOnlySpan<byte> payload, Instant now);
 

@@ -53,7 +53,7 @@ public enum HostTcpState : byte
     Open = CanReceive | CanSend,
 }
 
-/// <summary>Why a flow ended; the first cause stays.</summary>
+/// <summary>Why a flow ends.</summary>
 public enum CloseReason : byte
 {
     None,
@@ -78,7 +78,6 @@ public enum CloseReason : byte
     // By us
     EvictedHalfOpen,
     EvictedTimeWait,
-    OutOfMemory,
 
     /// <summary>An exception was thrown while it was handled.</summary>
     Fault,

@@ -105,10 +105,11 @@ public sealed class OutOfOrderQueue
             SequenceNumber left = _segments[i].Start, right = _segments[i].End;
             for (i++; i < _count && _segments[i].Start == right; i++) right = _segments[i].End;
             bool isLatest = _latest.IsAtOrAfter(left) && _latest.IsBefore(right);
+            // The first runs as far as there is room; the last place is the latest arrival's if it is in none of them.
             if (count < room) runs[count++] = (left, right);
             else if (isLatest) runs[room - 1] = (left, right);
             else continue;
-            if (isLatest) latest = Math.Min(count, room) - 1;
+            if (isLatest) latest = count - 1;
         }
         if (latest >= 0) blocks.Add(runs[latest].Left, runs[latest].Right);
         for (int i = 0; i < count; i++)

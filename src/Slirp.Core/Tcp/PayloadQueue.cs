@@ -97,7 +97,7 @@ public struct PayloadQueue
             }
             length -= chunk.Length;
             pool.Release(chunk.Frame);
-            _first = _first + 1 & _chunks!.Length - 1;
+            _first = (_first + 1) & (_chunks!.Length - 1);
             _count--;
         }
         if (_count == 0) _tailEnd = 0;
@@ -143,7 +143,7 @@ public struct PayloadQueue
     {
         _chunks ??= new Chunk[FirstCapacity];
         if (_count == _chunks.Length) Grow();
-        _chunks[_first + _count & _chunks.Length - 1] = chunk;
+        _chunks[(_first + _count) & (_chunks.Length - 1)] = chunk;
         _count++;
         Length += chunk.Length;
     }
@@ -156,5 +156,5 @@ public struct PayloadQueue
         _first = 0;
     }
 
-    private readonly ref Chunk At(int index) => ref _chunks![_first + index & _chunks.Length - 1];
+    private readonly ref Chunk At(int index) => ref _chunks![(_first + index) & (_chunks.Length - 1)];
 }

@@ -3,7 +3,7 @@ using Slirp.Wire;
 
 namespace Slirp.Core.Tcp;
 
-/// <summary>What was sent and is not acknowledged, [SND.UNA, SND.MAX): when each piece was sent last, what the guest says it
+/// <summary>What was sent and is not acknowledged, [SND.UNA, SND.NXT): when each piece was sent last, what the guest says it
 /// holds (RFC 2018), and what counts as lost. The ledger that RACK (RFC 8985) works on.</summary>
 /// <remarks>
 /// <para>Segments that left in one turn of the loop have one time, so a range covers all of them: without loss there are a
@@ -76,7 +76,7 @@ public sealed class SentRanges
         Merge(from, to);
     }
 
-    /// <summary>The guest reports [left, right) as held; the caller has checked that it lies within (SND.UNA, SND.MAX].</summary>
+    /// <summary>The guest reports [left, right) as held; the caller has checked that it lies within (SND.UNA, SND.NXT].</summary>
     /// <returns>True if that says something new.</returns>
     public bool Sack(SequenceNumber left, SequenceNumber right, ref Delivery delivery)
     {

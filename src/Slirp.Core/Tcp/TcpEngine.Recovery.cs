@@ -28,6 +28,7 @@ public sealed partial class TcpEngine<TWorld>
         if (sent.HasReneged) sent.ForgetSacks();
         flow.Rack.Update(delivery);
         if (flow.TailProbe is not null) JudgeTailProbe(flow, delivery);
+        // Until the guest has reported something, repeated acknowledgments are all there is to go by.
         bool found = sent.Sacked > 0 || flow.InRecovery ? DetectLoss(flow, now) : FindByDuplicates(flow);
         if (found) EnterRecovery(flow, now);
         SendLost(flow, now);

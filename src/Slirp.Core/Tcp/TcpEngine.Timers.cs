@@ -3,7 +3,8 @@ using Slirp.Wire;
 
 namespace Slirp.Core.Tcp;
 
-// Deadlines of a flow: retransmission (RFC 6298), persist (RFC 9293 section 3.8.6.1), keep-alive (3.8.4), life (TIME-WAIT).
+// Deadlines of a flow: retransmission (RFC 6298), persist (RFC 9293 section 3.8.6.1), keep-alive (3.8.4), life (TIME-WAIT),
+// reordering and tail probe (RFC 8985), and asking a socket again that has had no memory.
 public sealed partial class TcpEngine<TWorld>
 {
     private void StartRetransmitTimer(TcpFlow flow, Instant now)

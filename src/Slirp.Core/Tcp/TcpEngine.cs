@@ -21,11 +21,12 @@ namespace Slirp.Core.Tcp;
 /// <para><b>Invariants.</b></para>
 /// <list type="number">
 /// <item>The window we advertise is room we own: it is cut from <see cref="TcpFlow.RcvCapacity"/>, its right edge never
-/// moves left, and a segment inside it is kept. What was acknowledged reaches the socket or the guest gets a reset.</item>
+/// moves left, and a segment at RCV.NXT is kept, unless the whole pool is full of what hosts do not take; one behind a hole may
+/// be refused (<see cref="OutOfOrderQueue"/>). What was acknowledged reaches the socket or the guest gets a reset.</item>
 /// <item>SYN-ACK follows a successful connect and nothing else; a refused one is RST, an unreachable one the ICMP error.</item>
 /// <item>FIN is FIN and RST is RST, both ways, and data before a FIN arrives before it.</item>
 /// <item>From a host socket no more is read than the guest's window has room for, so what cannot be delivered waits in the
-/// kernel, where it pushes back on its sender, and a blocked flow costs no memory and no CPU.</item>
+/// kernel, where it pushes back on its sender, and a blocked flow costs next to nothing.</item>
 /// <item>The urgent pointer is never used.</item>
 /// </list>
 /// <para><b>Batches.</b> Frames of one batch are processed one by one and their data goes to the socket at once; the flows
@@ -228,7 +229,6 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
     /// done so before.</summary>
     private void Close(TcpFlow flow, CloseReason reason)
     {
-        flow.Reason = reason;
         if (flow.Guest == GuestTcpState.SynHeld) _halfOpen.Remove(flow);
         else if (flow.Guest == GuestTcpState.TimeWait) _timeWait.Remove(flow);
         else if (flow.Guest == GuestTcpState.SynSent) _unanswered.Remove(flow);

@@ -27,7 +27,6 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     public GuestTcpState Guest { get; private set; }
     public HostTcpState Host { get; internal set; }
-    public CloseReason Reason { get; internal set; }
 
     // --- From the guest (RFC 9293 section 3.3.1, receive sequence variables)
     internal SequenceNumber Irs, RcvNxt;
@@ -74,12 +73,13 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal TailProbe? TailProbe; // under way
 
     /// <summary>When something new was last acknowledged or the oldest was last sent: what a probe of the oldest waits from.</summary>
-    internal Instant ProbeFrom, ProbedSince;
-    internal int HoleProbes; // since then, each of which waits twice as long
+    internal Instant ProbeFrom;
+    internal Instant ProbedSince; // what ProbeFrom was when this series of probes began
+    internal int HoleProbes; // in this series, each of which waits twice as long
 
     /// <summary>What was changed when nothing came back in time, until it shows whether that was right.</summary>
     internal BeforeTimeout? BeforeTimeout;
-    internal SequenceNumber? TimedSequence; // Karn's algorithm where there are no timestamps
+    internal SequenceNumber? TimedSequence; // end of the segment whose round trip is timed; it was sent once (Karn's algorithm)
     internal Instant TimedAt;
 
     // --- Options agreed
@@ -141,7 +141,7 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal bool GuestFinReceived => Guest is GuestTcpState.CloseWait or GuestTcpState.Closing or GuestTcpState.LastAck
         or GuestTcpState.TimeWait;
 
-    /// <summary>Both ends may exchange data.</summary>
+    /// <summary>The handshake is over: one of RFC 9293's synchronized states.</summary>
     internal bool IsSynchronized => Guest >= GuestTcpState.Established;
 
     /// <summary>The guest may still send us data.</summary>

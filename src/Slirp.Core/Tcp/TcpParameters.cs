@@ -44,11 +44,11 @@ public sealed record TcpParameters
 
     public TimeSpan MaxRto { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Unanswered retransmissions before a flow is given up: with back-off from 200 ms to 60 s about five
+    /// <summary>Unanswered retransmissions before a flow is given up: with back-off from 200 ms to 60 s nearly six
     /// minutes, above the 100 s of RFC 9293 section 3.8.3.</summary>
     public int MaxRetransmissions { get; init; } = 12;
 
-    /// <summary>SYN or SYN-ACK retransmissions: 1 + 2 + 4 + 8 + 16 + 32 s, Linux's default count.</summary>
+    /// <summary>SYN or SYN-ACK retransmissions: after 1, 2, 4, 8, 16 and 32 s, given up 60 s later; as Linux does with a SYN.</summary>
     public int MaxSynRetransmissions { get; init; } = 6;
 
     /// <summary>Silence after which an open flow's guest is probed.</summary>

@@ -96,11 +96,11 @@ public sealed class TimerWheel
             int shift = level * SlotBits;
             long position = _tick >> shift;
             // A slot of a higher level may hold what is due right after its turn, and so before what a lower level holds.
-            if (level > 0 && position + 1 << shift >= earliest) break;
+            if (level > 0 && (position + 1) << shift >= earliest) break;
             for (int i = level == 0 ? 0 : 1; i <= SlotCount; i++)
             {
-                if (_heads[level * SlotCount + (int)(position + i & SlotMask)] == 0) continue;
-                earliest = Math.Min(earliest, Math.Max(position + i << shift, _tick));
+                if (_heads[level * SlotCount + (int)((position + i) & SlotMask)] == 0) continue;
+                earliest = Math.Min(earliest, Math.Max((position + i) << shift, _tick));
                 break;
             }
         }
@@ -111,8 +111,8 @@ public sealed class TimerWheel
     {
         _tick++;
         if ((_tick & SlotMask) != 0) return;
-        if ((_tick >> SlotBits & SlotMask) == 0) Cascade(2 * SlotCount + (int)(_tick >> 2 * SlotBits & SlotMask));
-        Cascade(SlotCount + (int)(_tick >> SlotBits & SlotMask));
+        if (((_tick >> SlotBits) & SlotMask) == 0) Cascade((2 * SlotCount) + (int)((_tick >> (2 * SlotBits)) & SlotMask));
+        Cascade(SlotCount + (int)((_tick >> SlotBits) & SlotMask));
     }
 
     private void Cascade(int slot)
@@ -131,9 +131,11 @@ public sealed class TimerWheel
     {
         ref Node node = ref _nodes[n];
         long ahead = node.Due - _tick;
+        // What lies beyond the highest level waits in the last slot that its hand will reach, and is linked again from there.
+        long lastReachable = _tick + (1L << (3 * SlotBits)) - 1 - (1L << (2 * SlotBits));
         int slot = ahead < SlotCount ? (int)(node.Due & SlotMask)
-            : ahead < 1L << 2 * SlotBits ? SlotCount + (int)(node.Due >> SlotBits & SlotMask)
-            : 2 * SlotCount + (int)(Math.Min(node.Due, _tick + (1L << 3 * SlotBits) - 1 - (1L << 2 * SlotBits)) >> 2 * SlotBits & SlotMask);
+            : ahead < 1L << (2 * SlotBits) ? SlotCount + (int)((node.Due >> SlotBits) & SlotMask)
+            : (2 * SlotCount) + (int)((Math.Min(node.Due, lastReachable) >> (2 * SlotBits)) & SlotMask);
         node.Slot = slot;
         node.Previous = 0;
         node.Next = _heads[slot];

@@ -31,8 +31,11 @@ internal sealed class UdpAssociation : IFlow
 
     public IpAddress LocalAddress => Outside.Key.Remote.Address;
 
-    /// <summary>The entry in the table of true addresses: the remote endpoint in the guest's place, the local endpoint that
-    /// was hit in the remote's.</summary>
+    /// <summary>The key of the table of true addresses. A <see cref="FlowKey"/>'s own names do not apply there: the remote
+    /// endpoint is in the guest's place, the local endpoint that was hit in the remote's.</summary>
+    internal static FlowKey OutsideKey(IpEndpoint remote, IpEndpoint local) => new(remote, local);
+
+    /// <summary>The entry in the table of true addresses, by <see cref="OutsideKey"/>.</summary>
     internal sealed class OutsideSide(UdpAssociation association) : IFlow
     {
         public UdpAssociation Association { get; } = association;

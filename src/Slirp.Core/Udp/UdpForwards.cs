@@ -207,7 +207,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
             _counters.Drop(DropReason.ForwardLoop);
             return;
         }
-        var outside = new FlowKey(remote, port.Bound with { Address = local });
+        FlowKey outside = UdpAssociation.OutsideKey(remote, port.Bound with { Address = local });
         UdpAssociation? association = Find(outside) ?? Open(port, outside, info.InterfaceIndex, now);
         if (association is null) return;
         Touch(association, isAnswer: false, now);

@@ -1,15 +1,11 @@
 namespace Slirp.Core.World;
 
-/// <summary>What a polled descriptor or a timer belongs to; the event loop is one switch over these.</summary>
+/// <summary>What a polled descriptor or a timer belongs to; <see cref="Dispatcher"/> knows who serves it.</summary>
 public enum EventKind : byte
 {
     None,
     Link,
     Wakeup,
-    Signal,
-    ExitDescriptor,
-    Process,
-    ResolverConfiguration,
     TcpFlow,
     UdpMapping,
     PingMapping,

@@ -7,10 +7,10 @@ namespace Slirp.Host.Forwards;
 /// <summary>The sockets of one forward: opened on the thread that asks for it, all or none, and closed there.</summary>
 internal static class ForwardSockets
 {
-    /// <summary>What the kernel keeps for us while the loop is busy; it takes net.core.somaxconn at most.</summary>
     // A client that is gone without a word would hold its connection, and the guest's server, for ever.
     private static readonly TimeSpan ClientIdle = TimeSpan.FromMinutes(5);
 
+    /// <summary>What the kernel keeps for us while the loop is busy; it takes net.core.somaxconn at most.</summary>
     private const int Backlog = 4096;
 
     private const int DatagramBuffer = 1 << 20;

@@ -74,8 +74,9 @@ internal sealed class InboundForwards(
     public void OnHostEvents(EventTarget target, HostEvents events, Instant now)
     {
         if (!_forwards.TryGetValue(target.Index, out Forward? forward)) return; // removed meanwhile
-        if (forward.UdpPorts.Length > 0) udp.OnReadable(forward.UdpPorts[target.Generation], now);
-        else Enqueue(forward, target.Generation);
+        int offset = target.Generation; // Forward.TargetOf
+        if (forward.UdpPorts.Length > 0) udp.OnReadable(forward.UdpPorts[offset], now);
+        else Enqueue(forward, offset);
     }
 
     public void OnTimer(EventTarget target, Instant now)

@@ -10,7 +10,6 @@ namespace Slirp.Linux.Confinement;
 public sealed unsafe class SeccompFilter
 {
     private const uint SECCOMP_RET_KILL_PROCESS = 0x80000000, SECCOMP_RET_ERRNO = 0x00050000, SECCOMP_RET_ALLOW = 0x7fff0000;
-    private const uint SECCOMP_RET_LOG = 0x7ffc0000;
     private const int SECCOMP_SET_MODE_FILTER = 1, SECCOMP_FILTER_FLAG_TSYNC = 1;
 
     // No code of strangers runs here: without this, kernels before 5.16 slow every filtered thread's loads down.
@@ -96,18 +95,6 @@ public sealed unsafe class SeccompFilter
             var argument = new sock_fprog { len = (ushort)program.Length, filter = filter };
             SysResult result = Libc.Call(Syscalls.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (nint)(&argument));
             return result.Raw > 0 ? SysResult.Failure(Errno.ESRCH) : result; // the number of a thread that could not follow
-        }
-    }
-
-    /// <summary>As <see cref="InstallOnAllThreads"/>, but calls that were not named are allowed and written to the
-    /// kernel's log: for finding out what a list lacks.</summary>
-    public SysResult InstallLogging()
-    {
-        sock_filter[] program = Finished(SECCOMP_RET_LOG);
-        fixed (sock_filter* filter = program) // pinned for the call
-        {
-            var argument = new sock_fprog { len = (ushort)program.Length, filter = filter };
-            return Libc.Call(Syscalls.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (nint)(&argument));
         }
     }
 

@@ -30,7 +30,7 @@ public sealed unsafe class ThreadBroadcast : IDisposable
 {
     private const int Signal = 64; // SIGRTMAX: the C library keeps 32 and 33, .NET uses SIGRTMIN (34)
     private const ulong SA_RESTORER = 0x04000000, SA_RESTART = 0x10000000;
-    private const int PatienceMilliseconds = 2000;
+    private const int PatienceMilliseconds = 10_000; // a machine may stand still for a while
 
     private readonly OwnedFd _tasks; // opened while procfs can be seen
 
@@ -92,7 +92,7 @@ public sealed unsafe class ThreadBroadcast : IDisposable
         long end = Environment.TickCount64 + PatienceMilliseconds;
         while (Volatile.Read(ref *done) < sent)
         {
-            if (Environment.TickCount64 > end) return false;
+            if (Environment.TickCount64 > end) return Volatile.Read(ref *done) >= sent;
             Thread.Sleep(0);
         }
         return true;

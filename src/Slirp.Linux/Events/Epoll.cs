@@ -22,17 +22,11 @@ public sealed unsafe class Epoll : IDisposable
         _fd = _owned.Value;
     }
 
-    public EpollFd Fd => new(_fd);
-
     public SysResult Add<T>(T descriptor, EpollEvents events, ulong data) where T : struct, IDescriptor =>
         Control(EpollOperation.EPOLL_CTL_ADD, descriptor.Value, events, data);
 
     public SysResult Modify<T>(T descriptor, EpollEvents events, ulong data) where T : struct, IDescriptor =>
         Control(EpollOperation.EPOLL_CTL_MOD, descriptor.Value, events, data);
-
-    /// <summary>Needed only for a descriptor that stays open, or of which a copy does: closing the last one removes it.</summary>
-    public SysResult Delete<T>(T descriptor) where T : struct, IDescriptor =>
-        Control(EpollOperation.EPOLL_CTL_DEL, descriptor.Value, EpollEvents.None, 0);
 
     /// <summary>Sleeps until something is ready. A wait cut short by a signal reports nothing ready.</summary>
     /// <param name="events">Filled from the front; its length bounds the batch.</param>
@@ -112,6 +106,5 @@ public sealed unsafe class Epoll : IDisposable
 internal enum EpollOperation
 {
     EPOLL_CTL_ADD = 1,
-    EPOLL_CTL_DEL = 2,
     EPOLL_CTL_MOD = 3,
 }

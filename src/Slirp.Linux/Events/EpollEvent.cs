@@ -20,7 +20,5 @@ public readonly struct EpollEvent
     public EpollEvents Events => (EpollEvents)_events;
     public ulong Data => _data;
 
-    public bool Has(EpollEvents any) => ((EpollEvents)_events & any) != 0;
-
     public override string ToString() => $"{Events} {_data:x}";
 }

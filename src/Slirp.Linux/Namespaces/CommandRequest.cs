@@ -23,7 +23,7 @@ public sealed record CommandRequest
     /// <summary>Open descriptors of this process that the command shall have besides 0, 1 and 2, under the same numbers.</summary>
     public IReadOnlyCollection<int> Descriptors { get; init; } = [];
 
-    /// <summary>The soft limit on descriptors for the command, as this process had it before the runtime raised it; null
+    /// <summary>The soft limit on descriptors for the command, as this process had it before it raised it for itself; null
     /// leaves the raised one.</summary>
     public ulong? DescriptorSoftLimit { get; init; }
 

@@ -18,7 +18,7 @@ public sealed record AttachRequest
     /// <summary>False attaches without IFF_VNET_HDR, and so without offloads.</summary>
     public bool VnetHeader { get; init; } = true;
 
-    /// <summary>Written once the interface exists, before it is passed out.</summary>
+    /// <summary>Written once the interface exists; done when <c>Open</c> returns.</summary>
     public IReadOnlyList<SysctlWrite> Sysctls { get; init; } = [];
 }
 

@@ -9,9 +9,6 @@ internal static unsafe partial class Libc
     internal static partial int epoll_create1(int flags);
 
     [LibraryImport(Library, SetLastError = true)]
-    internal static partial int epoll_ctl(int epoll, int operation, int fd, void* epollEvent);
-
-    [LibraryImport(Library, SetLastError = true)]
     internal static partial int epoll_wait(int epoll, void* events, int count, int timeout);
 
     [LibraryImport(Library, SetLastError = true)]

@@ -13,8 +13,5 @@ internal static unsafe partial class Libc
     internal static partial int socketpair(int family, int type, int protocol, int* pair);
 
     [LibraryImport(Library, SetLastError = true)]
-    internal static partial nint sendmsg(int fd, msghdr* message, int flags);
-
-    [LibraryImport(Library, SetLastError = true)]
     internal static partial nint recvmsg(int fd, msghdr* message, int flags);
 }

@@ -48,9 +48,6 @@ public static unsafe class SocketOptions
     public static SysResult SetHopLimit(SocketFd socket, bool ipv6, int hops) =>
         ipv6 ? Set(socket, Ipv6Option.IPV6_UNICAST_HOPS, hops) : Set(socket, IpOption.IP_TTL, hops);
 
-    public static SysResult SetTrafficClass(SocketFd socket, bool ipv6, int octet) =>
-        ipv6 ? Set(socket, Ipv6Option.IPV6_TCLASS, octet) : Set(socket, IpOption.IP_TOS, octet);
-
     /// <summary>The path MTU that the kernel knows for a connected socket, IP header included.</summary>
     public static SysResult GetPathMtu(SocketFd socket, bool ipv6, out int mtu) =>
         ipv6 ? Get(socket, Ipv6Option.IPV6_MTU, out mtu) : Get(socket, IpOption.IP_MTU, out mtu);

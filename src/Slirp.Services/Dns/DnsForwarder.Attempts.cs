@@ -143,7 +143,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     /// <summary>Somebody is guessing: leave the port, and let the next step ask again from another.</summary>
     private void Abandon(int slot)
     {
-        int generation = _sockets.Generation(slot);
+        int generation = _sockets.Generation(slot); // the socket closes with its last attempt: the slot may be another's then
         for (int i = 1; i < _attempts.End && _sockets.Generation(slot) == generation; i++)
         {
             int index = _attempts[i].Query;

@@ -33,7 +33,6 @@ internal struct PendingQuery
 
     public Instant StepDue;
     public int Next, Previous;
-    public bool IsInUse;
 }
 
 /// <summary>The queries that wait for answers, in the order in which something is due for them.</summary>
@@ -91,7 +90,6 @@ internal sealed class PendingQueries
         int index = Allocate();
         ref PendingQuery entry = ref _queries[index];
         entry = query;
-        entry.IsInUse = true;
         entry.Length = octets.Length;
         entry.Fingerprint = FingerprintOf(octets);
         octets.CopyTo(Octets(index));
@@ -106,7 +104,6 @@ internal sealed class PendingQueries
         Forget(index);
         Unlink(index);
         ref PendingQuery query = ref _queries[index];
-        query.IsInUse = false;
         query.Next = _free;
         _free = index;
         Count--;

@@ -51,8 +51,8 @@ internal sealed class UpstreamSockets<TWorld>(TWorld world) where TWorld : struc
     public HostError Acquire(int resolver, IpEndpoint endpoint, out int slot)
     {
         HostError error = TryOpen(resolver, endpoint, out slot);
-        // A full house or a lack of descriptors: share.
-        if (error is HostError.NoDescriptors or HostError.NoBuffers && TryShare(resolver, out slot)) error = HostError.None;
+        bool isShort = error is HostError.NoDescriptors or HostError.NoBuffers; // a full house, or the host's
+        if (isShort && TryShare(resolver, out slot)) error = HostError.None;
         if (error != HostError.None) return error;
         _upstreams[slot].Outstanding++;
         _upstreams[slot].Queries++;

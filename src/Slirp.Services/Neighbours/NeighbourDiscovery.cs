@@ -13,7 +13,7 @@ namespace Slirp.Services.Neighbours;
 /// nodes, so that the guest gives it up.</para>
 /// <para>Invariants: nothing is answered or learnt from a message whose hop limit is not 255, so it came from our link; the
 /// guest's own router advertisements and redirects change nothing here. Neighbour unreachability detection is not ours to
-/// do: the link has one station, and frames that it does not want are lost as on any wire.</para>
+/// do: a station that has gone is asked for again when a forward needs it (<c>GuestStations</c>).</para>
 /// <para>Sources: RFC 4861 sections 6.1.1, 6.2.6, 7.1.1, 7.1.2, 7.2.3, 7.2.4; RFC 4862 section 5.4.3.</para>
 /// </remarks>
 public sealed class NeighbourDiscovery<TWorld>(
@@ -25,16 +25,21 @@ public sealed class NeighbourDiscovery<TWorld>(
     public void OnMessage(
         MacAddress source, IpAddress from, IpAddress to, byte hopLimit, ReadOnlySpan<byte> message, Instant now)
     {
-        bool isAccepted = hopLimit == FrameSender<TWorld>.NeighbourHopLimit && !plan.IsOurs(from) && !from.IsMulticast
-            && (from.IsAny || plan.IsOnLink(from)) && Icmpv6View.TryParse(message, out Icmpv6View icmp) && icmp.Type switch
-            {
-                Icmpv6Type.NeighborSolicitation => OnNeighbourSolicitation(source, from, to, icmp, now),
-                Icmpv6Type.NeighborAdvertisement => OnNeighbourAdvertisement(to, icmp, now),
-                Icmpv6Type.RouterSolicitation => OnRouterSolicitation(source, from, icmp, now),
-                _ => false, // The guest is no router of ours, and no message of this kind is any other station's.
-            };
+        bool isAccepted = hopLimit == FrameSender<TWorld>.NeighbourHopLimit && MaySpeak(from)
+            && Icmpv6View.TryParse(message, out Icmpv6View icmp) && TryTake(icmp, source, from, to, now);
         if (!isAccepted) counters.Drop(DropReason.BadNeighbourDiscovery);
     }
+
+    private bool MaySpeak(IpAddress from) =>
+        !plan.IsOurs(from) && !from.IsMulticast && (from.IsAny || plan.IsOnLink(from));
+
+    private bool TryTake(in Icmpv6View icmp, MacAddress source, IpAddress from, IpAddress to, Instant now) => icmp.Type switch
+    {
+        Icmpv6Type.NeighborSolicitation => OnNeighbourSolicitation(source, from, to, icmp, now),
+        Icmpv6Type.NeighborAdvertisement => OnNeighbourAdvertisement(to, icmp, now),
+        Icmpv6Type.RouterSolicitation => OnRouterSolicitation(source, from, icmp, now),
+        _ => false, // The guest is no router of ours, and no message of this kind is any other station's.
+    };
 
     private bool OnNeighbourSolicitation(MacAddress source, IpAddress from, IpAddress to, in Icmpv6View icmp, Instant now)
     {

@@ -14,7 +14,7 @@ namespace Slirp.Services.Neighbours;
 /// list changes, at each solicitation, and then every 200 to 600 seconds at random. Lifetimes outlast three of those
 /// intervals, so a guest that misses two still has its network.</para>
 /// <para>The random delay and the pause of RFC 4861 section 6.2.6 before answering a solicitation keep many hosts and
-/// routers on one wire from speaking at once; here are one of each, so the answer is sent at once and the guest has its
+/// routers on one wire from speaking at once; here are one router and few hosts, so the answer is sent at once and the guest has its
 /// address sooner.</para>
 /// <para>Flag O is set and M is not: addresses come by SLAAC, and what else DHCPv6 can tell is told by
 /// <c>Dhcpv6Server</c>. Sources: RFC 4861 sections 4.2, 6.2; RFC 8106.</para>

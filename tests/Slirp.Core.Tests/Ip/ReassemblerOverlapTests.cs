@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Slirp.Core.Tests.Ip;
 
-/// <summary>Fragments that no honest sender makes (HARDENING F1 to F6, F11).</summary>
+/// <summary>Fragments that no honest sender makes (scenarios F1 to F6, F11).</summary>
 public sealed class ReassemblerOverlapTests
 {
     private readonly ReassemblerHarness _h = new();

@@ -104,7 +104,7 @@ public sealed class ReassemblerTests
         byte[] packet = ReassemblerHarness.Packet(true, 2_000);
         List<byte[]> fragments = FragmentFactory.Split(packet, 1500, 5);
         byte[] first = WithOptions(fragments[0], [7, 7, 4, 0, 0, 0, 0, 1]);
-        first[6] |= 0x40; // DF and MF together: accepted (HARDENING F9)
+        first[6] |= 0x40; // DF and MF together: accepted (scenario F9)
         FixChecksum(first, 28);
         Assert.Null(_h.Add(first));
         byte[]? whole = _h.Add(fragments[1]);

@@ -75,7 +75,7 @@ public sealed class InboundTests : TcpConversation
         public void Doubt(IpAddress guest, Instant now) => _isDoubted = true;
     }
 
-    /// <summary>HARDENING O5: connections that the guest does not answer give way to later ones, open ones never do.</summary>
+    /// <summary>Scenario O5: connections that the guest does not answer give way to later ones, open ones never do.</summary>
     [Fact]
     public void Unanswered_connections_are_capped_and_the_oldest_gives_way()
     {

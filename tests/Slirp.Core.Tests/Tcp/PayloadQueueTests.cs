@@ -53,7 +53,7 @@ public sealed class PayloadQueueTests
         Assert.Equal(0, _pool.InUse);
     }
 
-    /// <summary>HARDENING T10: each octet a segment, every second first; then the others fill the gaps.</summary>
+    /// <summary>Scenario T10: each octet a segment, every second first; then the others fill the gaps.</summary>
     [Fact]
     public void Segments_of_one_octet_out_of_order_take_a_few_slots()
     {

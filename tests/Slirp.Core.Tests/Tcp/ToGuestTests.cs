@@ -9,7 +9,7 @@ namespace Slirp.Core.Tests.Tcp;
 /// <summary>Data from the host to the guest: what is read, what is sent, and when we wait (RFC 9293 section 3.8.6).</summary>
 public sealed class ToGuestTests : TcpConversation
 {
-    /// <summary>HARDENING T4, the host's side: recv(2) stops short at an urgent mark and no edge follows.</summary>
+    /// <summary>Scenario T4, the host's side: recv(2) stops short at an urgent mark and no edge follows.</summary>
     [Fact]
     public void What_lies_behind_an_urgent_mark_is_read_without_another_edge()
     {

@@ -24,8 +24,13 @@ internal sealed class ChildProcess : IAsyncDisposable
     private readonly LineWatch _stdoutLines = new();
     private readonly LineWatch _stderrLines = new();
 
-    // Each child's two outputs hold a thread of the pool while it lives; more are made slowly when the pool runs dry.
-    static ChildProcess() => ThreadPool.SetMinThreads(64, 64);
+    static ChildProcess()
+    {
+        // Each child's two outputs hold a thread of the pool while it lives; more are made slowly when the pool runs dry.
+        ThreadPool.SetMinThreads(64, 64);
+        // For the sockets that tests hold, and for what children inherit, in whatever order the tests run.
+        Machine.RaiseOpenFiles(20_000);
+    }
 
     private ChildProcess(string[] argv, IReadOnlyDictionary<int, SafeFileHandle> descriptors, bool givesStdin)
     {
@@ -125,6 +130,12 @@ internal sealed class ChildProcess : IAsyncDisposable
                 _ = Native.posix_spawn_file_actions_adddup2(actions, source, number);
             }
 
+            // Nothing else, not even what whoever started the test host has left open in it.
+            int largest = descriptors.Keys.Max();
+            for (int number = 3; number < largest; number++)
+                if (!descriptors.ContainsKey(number)) _ = Native.posix_spawn_file_actions_addclose(actions, number);
+            _ = Native.posix_spawn_file_actions_addclosefrom_np(actions, largest + 1);
+
             _ = Native.sigfillset(signals);
             _ = Native.posix_spawnattr_setsigdefault(attributes, signals);
             _ = Native.sigemptyset(signals);
@@ -147,11 +158,14 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     private static string?[] InheritedEnvironment()
     {
-        var words = new List<string?>();
-        foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables())
-            words.Add($"{entry.Key}={entry.Value}");
-        words.Add(null);
-        return [.. words];
+        var variables = new Dictionary<string, string>();
+        foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables()) variables[$"{entry.Key}"] = $"{entry.Value}";
+        // What tests rely on: the administrator's tools, messages in English, a shell, no service manager that listens.
+        variables["PATH"] = variables.GetValueOrDefault("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin";
+        variables["LC_ALL"] = "C.UTF-8";
+        variables["SHELL"] = "/bin/sh";
+        foreach (string name in (string[])["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "BASH_ENV"]) variables.Remove(name);
+        return [.. variables.Select(variable => $"{variable.Key}={variable.Value}"), null];
     }
 
     private static SafeFileHandle Detach(SafeFileHandle handle)

@@ -164,10 +164,10 @@ internal sealed class GuestNetwork : IAsyncDisposable
         string[] inside = _hostNamespace.Inside();
         if (_plan.ResolvConf is null) return inside;
         string layer = Path.Combine(Machine.Scratch, $"etc-{_hostNamespace.Pid}");
-        string upper = Path.Combine(layer, "upper"), work = Path.Combine(layer, "work");
-        Directory.CreateDirectory(upper);
-        Directory.CreateDirectory(work);
-        string mount = $"mount -t overlay overlay -o lowerdir=/etc,upperdir={upper},workdir={work} /etc";
+        Directory.CreateDirectory(layer);
+        // In memory: where the scratch folder is an overlay itself, as in a container, it cannot be a layer.
+        string mount = $"mount -t tmpfs -o mode=0755 tmpfs {layer} && mkdir {layer}/upper {layer}/work"
+            + $" && mount -t overlay overlay -o lowerdir=/etc,upperdir={layer}/upper,workdir={layer}/work /etc";
         return
         [
             .. inside, "unshare", "--mount", "sh", "-c",

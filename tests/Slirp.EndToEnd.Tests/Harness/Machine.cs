@@ -82,8 +82,20 @@ internal static class Machine
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("slirpnet-tests-");
         File.SetUnixFileMode(folder.FullName, (UnixFileMode)0b111_101_101);
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => folder.Delete(recursive: true);
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Remove(folder);
         return folder.FullName;
+    }
+
+    private static void Remove(DirectoryInfo folder)
+    {
+        try
+        {
+            folder.Delete(recursive: true);
+        }
+        catch (IOException)
+        {
+            // A child that is just ending has made another file in it.
+        }
     }
 
     private static string PlaceBinary()

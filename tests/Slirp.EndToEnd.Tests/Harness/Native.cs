@@ -15,6 +15,9 @@ internal static class Native
     public const int OpaqueSize = 512; // more than glibc's largest of posix_spawnattr_t, file actions and sigset_t
 
     [DllImport("libc", SetLastError = true)]
+    public static extern int setpriority(int which, uint who, int nice);
+
+    [DllImport("libc", SetLastError = true)]
     public static extern int pipe2(int[] descriptors, int flags);
 
     [DllImport("libc", SetLastError = true)]
@@ -74,6 +77,12 @@ internal static class Native
 
     [DllImport("libc")]
     public static extern int posix_spawn_file_actions_adddup2(IntPtr actions, int descriptor, int becomes);
+
+    [DllImport("libc")]
+    public static extern int posix_spawn_file_actions_addclose(IntPtr actions, int descriptor);
+
+    [DllImport("libc")]
+    public static extern int posix_spawn_file_actions_addclosefrom_np(IntPtr actions, int lowest);
 
     [DllImport("libc")]
     public static extern int posix_spawn_file_actions_destroy(IntPtr actions);

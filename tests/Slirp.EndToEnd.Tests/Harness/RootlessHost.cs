@@ -59,6 +59,10 @@ internal sealed class RootlessHost : IAsyncDisposable
         chmod 0755 www/cgi-bin/peer
         busybox httpd -f -p 127.0.0.1:8888 -h www &
         busybox httpd -f -p {WitnessAddress}:8889 -h www &
+        until busybox nslookup -type=a www.example.test 127.0.0.1 >/dev/null 2>&1; do sleep 0.05; done
+        for server in 127.0.0.1:8888 {WitnessAddress}:8889; do
+            until busybox wget -q -O /dev/null http://$server/; do sleep 0.05; done
+        done
         echo up
         exec cat
         """;

@@ -17,6 +17,17 @@ internal sealed record SlirpStatus(
             Numbers(status.GetProperty("counters")), Numbers(status.GetProperty("drops")));
     }
 
+    /// <summary>Asks until it has counted so many.</summary>
+    public static Task CountsAsync(ControlClient api, string name, long atLeast)
+    {
+        async Task PollAsync()
+        {
+            while ((await AskAsync(api)).Of(name) < atLeast) await Task.Delay(5);
+        }
+
+        return PollAsync().WithinAsync($"{atLeast} {name}");
+    }
+
     public long Dropped(string reason) => Drops.GetValueOrDefault(reason);
 
     /// <summary>A counter or a drop by its name.</summary>

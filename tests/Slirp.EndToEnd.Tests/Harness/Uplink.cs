@@ -42,6 +42,8 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
             await uplink.HostAsync($"link add {Interface} type veth peer name far0 netns {uplink._far.Pid}");
             // Without this the kernel takes the second IPv4 address of a network away together with the first.
             await uplink.HostRunAsync("echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries");
+            // Nor is the way back the way there in every test, which a hardened machine's setting, passed on, would forbid.
+            await uplink.HostRunAsync("echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 0 >/proc/sys/net/ipv4/conf/default/rp_filter");
             await uplink.HostAsync($"link set {Interface} up");
             await uplink.FarAsync("link set lo up");
             await uplink.FarAsync("link set far0 up");
@@ -75,8 +77,9 @@ internal sealed class Uplink : IAsyncDisposable, ISocketPlace
     /// <summary>Takes two away and gives the first back at once.</summary>
     public Task FlapAsync(string flapping, string removed)
     {
-        string del = $"ip address del {WithLength(removed)} dev {Interface}; ip address del {WithLength(flapping)} dev {Interface}";
-        return HostRunAsync($"{del}; ip address add {WithLength(flapping)} dev {Interface}{Options(flapping)}");
+        // One process: nothing may come between that takes longer than slirpnet waits.
+        string del = $"address del {WithLength(removed)} dev {Interface}\\naddress del {WithLength(flapping)} dev {Interface}";
+        return HostRunAsync($"printf '{del}\\naddress add {WithLength(flapping)} dev {Interface}{Options(flapping)}\\n' | ip -batch -");
     }
 
     /// <summary>A shell line on the host.</summary>

@@ -151,10 +151,12 @@ public sealed class ControlServerTests : IDisposable
     [InlineData("{\"execute\":", "cannot parse JSON")]
     public void A_client_that_does_not_finish_is_told_and_closed(string begun, string told)
     {
-        Serve(new ControlOptions { Patience = TimeSpan.FromMilliseconds(100) });
+        // It begins to serve when all that is sent is there: its patience cannot end before.
+        Serve(new ControlOptions { Patience = TimeSpan.FromMilliseconds(100) }, start: false);
         using Socket client = Connect();
         client.Send(Encoding.UTF8.GetBytes(begun));
         long since = Stopwatch.GetTimestamp();
+        _server!.Start();
         string reply = ReadToEnd(client);
         Assert.Equal(told.Length > 0, reply.Length > 0);
         Assert.Contains(told, reply, StringComparison.Ordinal);
@@ -217,10 +219,10 @@ public sealed class ControlServerTests : IDisposable
     public void Only_the_same_user_and_root_may_command(uint peer, uint own, bool allowed) =>
         Assert.Equal(allowed, PeerCheck.IsAllowed(peer, own));
 
-    private void Serve(ControlOptions? options = null)
+    private void Serve(ControlOptions? options = null, bool start = true)
     {
         _server = ControlServer.Open(SocketPath, _forwards, ControlCommandsTests.Plan, _ => { }, options);
-        _server.Start();
+        if (start) _server.Start();
     }
 
     private static Socket Unconnected() =>

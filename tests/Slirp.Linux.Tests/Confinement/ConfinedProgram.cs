@@ -77,13 +77,27 @@ internal static class ConfinedProgram
         var kinds = new SortedSet<string>(StringComparer.Ordinal);
         foreach (string task in Directory.GetDirectories("/proc/self/task"))
         {
-            string[] lines = File.ReadAllLines($"{task}/status");
+            if (!TryReadLines($"{task}/status", out string[] lines)) continue; // a thread that has just ended
             kinds.Add(string.Join(' ', lines.Where(line => line.StartsWith("Cap", StringComparison.Ordinal)
                 || line.StartsWith("NoNewPrivs", StringComparison.Ordinal))));
         }
         Console.WriteLine($"several threads {tasks.Length > 2}, early {early.Answer()}");
         foreach (string kind in kinds) Console.WriteLine(kind.Replace('\t', ' '));
         return 0;
+    }
+
+    private static bool TryReadLines(string path, out string[] lines)
+    {
+        try
+        {
+            lines = File.ReadAllLines(path);
+            return true;
+        }
+        catch (IOException)
+        {
+            lines = [];
+            return false;
+        }
     }
 
     /// <summary>Begins anew in a user namespace, and tells from there where it is.</summary>

@@ -1,4 +1,5 @@
 using Slirp.Linux.Sockets;
+using Slirp.Linux.Tests.Support;
 using Xunit;
 
 namespace Slirp.Linux.Tests.KernelAssumptions;
@@ -45,6 +46,7 @@ public class SourceAddressTests
         Assert.Equal(1, Socket.SendMessage(sender.AsSocket, target, "x"u8, controls).Raw);
         Assert.True(Socket.LocalAddress(sender.AsSocket, out SocketAddress own).IsOk);
         Assert.True(own.IsAny);
+        Wait.For(receiver.AsSocket);
         Assert.Equal(1, Socket.ReceiveMessage(receiver.AsSocket, new byte[9], MessageFlags.None, out ReceivedMessage message).Raw);
         Assert.Equal(loopback with { Port = own.Port }, message.Source);
 

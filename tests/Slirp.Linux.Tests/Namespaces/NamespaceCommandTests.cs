@@ -132,9 +132,8 @@ public sealed class NamespaceCommandTests : IDisposable
         File.CreateSymbolicLink($"{_directory}/etc/resolv.conf", "../nowhere/resolv.conf");
         File.WriteAllText($"{_directory}/etc/hostname", "here\n");
         File.WriteAllText($"{_directory}/given/resolv.conf", "nameserver 10.0.2.3\n");
-        string self = typeof(NamespaceCommandTests).Assembly.Location;
-        var (status, output) = HelperProcess.Run("unshare", "-m", "sh", "-c",
-            $"mount --bind {_directory}/etc /etc && dotnet {self} run-with-resolv {_directory}/given/resolv.conf cat /etc/resolv.conf /etc/hostname");
+        string run = HelperProcess.LineOf("run-with-resolv", $"{_directory}/given/resolv.conf", "cat", "/etc/resolv.conf", "/etc/hostname");
+        var (status, output) = HelperProcess.Run("unshare", "-m", "sh", "-c", $"mount --bind '{_directory}/etc' /etc && {run}");
         Assert.Equal("nameserver 10.0.2.3\nhere\n", output);
         Assert.Equal(0, status);
     }
@@ -150,7 +149,7 @@ public sealed class NamespaceCommandTests : IDisposable
         command.Go();
         Assert.Equal(0, command.WaitForExit());
         if (command.Warnings.Count == 0)
-            Assert.Equal("lo tap0", string.Join(' ', File.ReadAllLines($"{_directory}/out").Order()));
+            Assert.Superset(new HashSet<string> { "lo", "tap0" }, File.ReadAllLines($"{_directory}/out").ToHashSet());
         else
             Assert.Equal(("mount(sysfs)", Errno.EPERM), (command.Warnings[0].Step, command.Warnings[0].Errno));
     }
@@ -215,8 +214,7 @@ public sealed class NamespaceCommandTests : IDisposable
     [RootNamespaceFact]
     public void It_runs_inside_a_user_namespace_with_one_user_too()
     {
-        string self = typeof(NamespaceCommandTests).Assembly.Location;
-        var (status, output) = HelperProcess.Run("unshare", "-r", "-n", "dotnet", self, "run", "sh", "-c", "id -u; exit 4");
+        var (status, output) = HelperProcess.RunInOwnNetwork("run", "sh", "-c", "id -u; exit 4");
         Assert.Equal("0\n", output);
         Assert.Equal(4, status);
     }

@@ -21,6 +21,7 @@ public class DiagnosisSocketTests
         listener.Start();
         using var client = new TcpClient(listener.LocalEndpoint.AddressFamily);
         client.Connect((IPEndPoint)listener.LocalEndpoint);
+        using TcpClient accepted = listener.AcceptTcpClient(); // only then is it a connection at both ends
         int server = ((IPEndPoint)listener.LocalEndpoint).Port, own = ((IPEndPoint)client.Client.LocalEndPoint!).Port;
         using AttachedNamespace attached = NamespaceAttach.Open(new AttachRequest { NetworkNamespacePath = "/proc/self/ns/net" });
         using var diagnosis = new DiagnosisSocket(attached.Diagnosis!);

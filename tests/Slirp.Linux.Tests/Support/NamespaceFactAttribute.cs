@@ -7,24 +7,25 @@ namespace Slirp.Linux.Tests.Support;
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class NamespaceFactAttribute : FactAttribute
 {
-    private static readonly string? Refusal = Probe();
+    private static readonly string? Refusal =
+        File.Exists("/dev/net/tun") ? Probe("no user namespaces here", "unshare", "-r", "-n", "true") : "no /dev/net/tun";
 
     public NamespaceFactAttribute() => Skip = Refusal;
 
-    private static string? Probe()
+    /// <returns>Why the command fails here, or null.</returns>
+    internal static string? Probe(string meaning, params string[] command)
     {
-        if (!File.Exists("/dev/net/tun")) return "no /dev/net/tun";
         try
         {
-            using Process? unshare = Process.Start(new ProcessStartInfo("unshare", ["-r", "-n", "true"]) { RedirectStandardError = true });
-            if (unshare is null) return "unshare(1) did not start";
-            string words = unshare.StandardError.ReadToEnd();
-            unshare.WaitForExit();
-            return unshare.ExitCode == 0 ? null : $"no user namespaces here: {words.Trim()}";
+            using Process? process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true });
+            if (process is null) return $"{command[0]}(1) did not start";
+            string words = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0 ? null : $"{meaning}: {words.Trim()}";
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            return $"unshare(1) is missing: {e.Message}";
+            return $"{command[0]}(1) is missing: {e.Message}";
         }
     }
 }
@@ -33,8 +34,12 @@ public sealed class NamespaceFactAttribute : FactAttribute
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class RootNamespaceFactAttribute : FactAttribute
 {
-    public RootNamespaceFactAttribute()
-    {
-        Skip = new NamespaceFactAttribute().Skip ?? (Environment.IsPrivilegedProcess ? null : "needs root, to become another user");
-    }
+    private static readonly string? Refusal = new NamespaceFactAttribute().Skip
+        ?? (Environment.IsPrivilegedProcess ? ProbeAsNobody() : "needs root, to become another user");
+
+    public RootNamespaceFactAttribute() => Skip = Refusal;
+
+    private static string? ProbeAsNobody() => NamespaceFactAttribute.Probe(
+        "the user nobody has no user namespaces here, or may not execute dotnet",
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-r", "-n", "sh", "-c", "command -v \"$0\" >/dev/null", HelperProcess.Dotnet);
 }

@@ -6,7 +6,7 @@ using Slirp.Wire.Dhcp;
 namespace Slirp.Simulation.Tests.Fuzz;
 
 /// <summary>Frames of a guest that does everything a guest can: right ones, composed of what it has learned from our
-/// answers, and wrong ones, made from right ones (HARDENING, second part).</summary>
+/// answers, and wrong ones, made from right ones (the classes of tests/README.md).</summary>
 internal sealed class FrameGenerator(Random random)
 {
     private static readonly IpAddress[] Guests =

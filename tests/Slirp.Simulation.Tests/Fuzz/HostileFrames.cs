@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Slirp.Simulation.Tests.Fuzz;
 
-/// <summary>HARDENING's hostile frames, class by class, at the whole stack: each is refused for the right reason and once, or
+/// <summary>The hostile frames of tests/README.md, class by class, at the whole stack: each is refused for the right reason and once, or
 /// taken as what it says; nothing throws, nothing is kept, and a connection beside them goes on.</summary>
 public sealed class HostileFrames
 {
