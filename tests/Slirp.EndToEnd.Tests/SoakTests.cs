@@ -20,10 +20,14 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
     private const AddressFamily V4 = AddressFamily.InterNetwork;
     private const int ConnectionsPerSecond = 200, QueriesPerSecond = 100, FramesPerSecond = 1000, HangingClients = 50;
     private const double MaxEchoP99 = 5; // ms
+    private const int FewEchoes = 1000; // of some ten thousand a minute: at the beginning and at the end
+    private const double MaxStolen = 0.02; // of the processors' time: more, and a virtual machine measures its neighbours
     private const double LeastPongs = 0.999; // of the pings: a queue that bulk has filled may drop one
     private static readonly TimeSpan SettlingTime = TimeSpan.FromMinutes(4);
 
     private readonly CancellationTokenSource _over = new();
+    private readonly List<double> _undisturbed = []; // delays of the echo in minutes in which the machine was ours
+    private ProcessorTime _processors = ProcessorTime.Now();
     private long _connections, _queries, _frames, _reports, _pings, _pongs;
 
     public void Dispose() => _over.Dispose();
@@ -64,7 +68,12 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
         ];
         Task all = Task.WhenAll(loads);
         await all.ContinueWith(_ => { }, TaskScheduler.Default); // an hour's figures are worth telling whatever has failed
+        string last = EchoReport(echo);
+        output.WriteLine($"last minute: {last}");
         double[] delays = echo.Finish();
+        double[] undisturbed = [.. _undisturbed.Order()];
+        output.WriteLine($"{undisturbed.Length} echoes in minutes in which at most {MaxStolen:P0} of the processors' time was stolen" +
+            (undisturbed.Length == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $": p99 {At(undisturbed, 0.99):0.000} ms")));
         output.WriteLine($"{_connections} connections, {_queries} queries, {_frames} random frames, {_pongs} of {_pings} pings answered, {delays.Length} echoes: " +
             string.Create(CultureInfo.InvariantCulture, $"median {At(delays, 0.5):0.000} ms, p99 {At(delays, 0.99):0.000} ms, p99.9 {At(delays, 0.999):0.000} ms, worst {delays[^1]:0.0} ms"));
         await all;
@@ -74,7 +83,8 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
         Assert.InRange(after.Descriptors, 0, before.Descriptors + 2);
         Assert.Equal((0, 0), (after.TcpFlows, after.UdpMappings));
         Assert.InRange(after.ResidentKib, 0, before.ResidentKib + 40_000);
-        Assert.InRange(At(delays, 0.99), 0, MaxEchoP99);
+        Assert.True(undisturbed.Length > 0, "the machine beneath this virtual machine was never left to it: delays mean nothing");
+        Assert.InRange(At(undisturbed, 0.99), 0, MaxEchoP99);
     }
 
     private static async Task WarmUpAsync(GuestNetwork network, int port)
@@ -169,12 +179,22 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
 
     private Task ReportAsync(GuestNetwork network, Echo echo) => PacedAsync(1.0 / 60, async () =>
     {
-        double[] delays = echo.Latest();
-        string p99 = delays.Length == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", echo p99 {At(delays, 0.99):0.000} ms");
-        string line = $"minute {_reports++}: {await FiguresAsync(network)}{p99}";
+        string line = $"minute {_reports++}: {await FiguresAsync(network)}, {EchoReport(echo)}";
         output.WriteLine(line);
         await Console.Error.WriteLineAsync(line);
     });
+
+    /// <summary>The echo's delay since the last report, and how much of the processors' time the machine beneath took.</summary>
+    private string EchoReport(Echo echo)
+    {
+        double[] delays = echo.Latest();
+        ProcessorTime now = ProcessorTime.Now();
+        double stolen = now.StolenSince(_processors);
+        _processors = now;
+        if (delays.Length < FewEchoes) return $"{delays.Length} echoes, too few to tell";
+        if (stolen <= MaxStolen) _undisturbed.AddRange(delays);
+        return string.Create(CultureInfo.InvariantCulture, $"echo p99 {At(delays, 0.99):0.000} ms, {stolen:P1} stolen");
+    }
 
     /// <summary>Does something so many times a second until it is over; what came late is made up for.</summary>
     private async Task PacedAsync(double perSecond, Func<Task> act)
@@ -213,6 +233,20 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
             if (isSettled || clock.Elapsed > SettlingTime) return now;
             await Task.Delay(1000);
         }
+    }
+
+    /// <summary>The first line of proc_stat(5), in ticks: of all, and what a hypervisor gave to others.</summary>
+    private readonly record struct ProcessorTime(long All, long Stolen)
+    {
+        public static ProcessorTime Now()
+        {
+            const int steal = 7, guest = 8; // guest time is in user time already
+            long[] ticks = [.. File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..]
+                .Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
+            return new ProcessorTime(ticks[..guest].Sum(), ticks[steal]);
+        }
+
+        public double StolenSince(ProcessorTime earlier) => (double)(Stolen - earlier.Stolen) / Math.Max(1, All - earlier.All);
     }
 
     private sealed record Figures(long ResidentKib, int Descriptors, int TcpFlows, int UdpMappings, long CpuTicks);
