@@ -93,7 +93,7 @@ public class LimitTests
                     await socket.SendToAsync(DnsMessage.Query(i, $"n{i}.example.test"), new IPEndPoint(GuestNetwork.Forwarder(V4), 53));
                     if (i % 100 != 0) continue;
                     most = Math.Max(most, network.Figures.Descriptors());
-                    await ResolverHasAsync(i - 200); // its buffer has room for some 500
+                    await ResolverHasAsync(i - 200).WithinAsync("the queries at the resolver"); // its buffer has room for some 500
                 }
 
                 most = Math.Max(most, network.Figures.Descriptors());
@@ -135,6 +135,8 @@ public class LimitTests
 
             await SlirpStatus.CountsAsync(network.Api, "udp_mappings_opened", Queries);
             await network.Figures.DescriptorsFallToAsync(before);
+            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+            Assert.Equal(Queries, status.Counters["udp_mappings_opened"]);
         });
     }
 

@@ -100,6 +100,8 @@ public class PressureTests(ITestOutputHelper output)
             }
 
             await network.Figures.DescriptorsFallToAsync(before);
+            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+            Assert.InRange(status.Counters["udp_associations_opened"], Flood, Flood + 1);
             await ConverseAsync(client, published, server, seen);
             using Socket newest = ForwardPlan.From(network, ForwardPlan.Outside, SocketType.Dgram);
             await ConverseAsync(newest, published, server, null);

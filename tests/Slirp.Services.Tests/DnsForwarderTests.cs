@@ -291,20 +291,26 @@ public class DnsForwarderTests
     [Fact]
     public void A_query_and_its_answer_allocate_nothing()
     {
-        using Scene scene = Scene.Quiet();
-        scene.Host.Records = false;
         byte[] query = DnsMessage.Query(7);
-        for (int i = 0; i < 100; i++) scene.Query(DnsMessage.Query(i), DnsScene.Guest with { Port = (ushort)(2000 + i) });
-        scene.PassMilliseconds(4500);
-        scene.Query(DnsMessage.Query(1));
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 50; i++) scene.Udp(DnsScene.Guest with { Port = (ushort)(5000 + i) }, DnsScene.Server, query);
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        // Sixteen fake sockets are opened, which are classes of the script; nothing for the other queries.
-        Assert.InRange(allocated, 0, 64 * 1024);
-        Assert.Equal(0, Allocation.Of(() =>
+        long opening = long.MaxValue; // the least of some: what the runtime allocates for itself is not in it
+        for (int run = 0; run < 3; run++)
         {
-            for (int i = 0; i < 50; i++) scene.Udp(DnsScene.Guest with { Port = (ushort)(6000 + i) }, DnsScene.Server, query);
-        }));
+            using Scene scene = Scene.Quiet();
+            scene.Host.Records = false;
+            for (int i = 0; i < 100; i++) scene.Query(DnsMessage.Query(i), DnsScene.Guest with { Port = (ushort)(2000 + i) });
+            scene.PassMilliseconds(4500);
+            scene.Query(DnsMessage.Query(1));
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Ask(scene, 5000);
+            opening = Math.Min(opening, GC.GetAllocatedBytesForCurrentThread() - before);
+            Assert.Equal(0, Allocation.Of(() => Ask(scene, 6000)));
+        }
+        // Sixteen fake sockets are opened, which are classes of the script; nothing for the other queries.
+        Assert.InRange(opening, 0, 16 * 1024);
+
+        void Ask(Scene scene, int port)
+        {
+            for (int i = 0; i < 50; i++) scene.Udp(DnsScene.Guest with { Port = (ushort)(port + i) }, DnsScene.Server, query);
+        }
     }
 }

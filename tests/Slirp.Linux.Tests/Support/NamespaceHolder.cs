@@ -7,7 +7,6 @@ namespace Slirp.Linux.Tests.Support;
 public sealed class NamespaceHolder : IDisposable
 {
     private readonly Process _process;
-    private readonly string[] _first; // lo, and what modules like sit and ipip put into every namespace
 
     /// <param name="asNobody">Made by the user nobody (needs root to become that).</param>
     /// <param name="withUser">False makes a network namespace only (needs root).</param>
@@ -21,15 +20,18 @@ public sealed class NamespaceHolder : IDisposable
         for (int i = 1; i < command.Length; i++) start.ArgumentList.Add(command[i]);
         _process = Process.Start(start) ?? throw new InvalidOperationException("unshare did not start");
         if (_process.StandardOutput.ReadLine() != "ready") throw new InvalidOperationException("no namespace");
-        _first = All();
+        FirstInterfaces = All();
     }
 
     public int Pid => _process.Id;
     public string UserPath => string.Create(CultureInfo.InvariantCulture, $"/proc/{Pid}/ns/user");
     public string NetworkPath => string.Create(CultureInfo.InvariantCulture, $"/proc/{Pid}/ns/net");
 
+    /// <summary>What every new namespace has: lo, and what modules like sit and ipip put there.</summary>
+    public string[] FirstInterfaces { get; }
+
     /// <summary>Names of the interfaces that have come to the namespace.</summary>
-    public string[] Interfaces() => [.. All().Except(_first)];
+    public string[] Interfaces() => [.. All().Except(FirstInterfaces)];
 
     private string[] All()
     {
