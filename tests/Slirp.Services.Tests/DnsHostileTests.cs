@@ -106,8 +106,6 @@ public class DnsHostileTests
         (_, byte[] first, FakeSocket firstSocket) = scene.Upstream()[0];
         (_, byte[] second, FakeSocket secondSocket) = scene.Upstream()[1];
         byte[] good = Answer(first);
-        byte[] otherCase = [.. good];
-        otherCase[13] ^= 0x20;
         byte[] otherOpcode = [.. good];
         otherOpcode[2] |= 0x08;
         byte[] noQuestion = Header(Id(first), 0x8180, 0, 0, 0, 0);
@@ -118,7 +116,7 @@ public class DnsHostileTests
             WithId(Answer(second), Id(first)), // the right identifier with another's question
             WithId(Answer(DnsMessage.Query(0, "www.example.com", type: 28)), Id(first)),
             WithId(Answer(DnsMessage.Query(0, "www.example.co")), Id(first)),
-            otherCase, otherOpcode, first, noQuestion, noQuestionWithRecords,
+            otherOpcode, first, noQuestion, noQuestionWithRecords,
             good[..11], good[..12], good[..20], [],
         ];
         foreach (byte[] answer in forged) scene.Deliver(firstSocket, answer);
@@ -131,6 +129,20 @@ public class DnsHostileTests
         Assert.Equal(WithId(good, 7), scene.TakeAnswer());
         scene.Deliver(secondSocket, Answer(second));
         Assert.Equal(WithId(Answer(second), 8), scene.TakeAnswer());
+    }
+
+    [Fact]
+    public void A_resolver_may_change_the_case_of_letters_and_of_nothing_else()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Query(DnsMessage.Query(7, "wWw.Example.com", type: 65)); // in another case its type would be 97
+        (_, byte[] sent, FakeSocket socket) = scene.Upstream()[0];
+        byte[] otherType = Answer(WithId(DnsMessage.Query(0, "www.example.com", type: 97), Id(sent)));
+        byte[] otherCase = Answer(WithId(DnsMessage.Query(0, "www.EXAMPLE.com", type: 65), Id(sent)));
+        scene.Deliver(socket, otherType);
+        scene.ExpectNothing();
+        scene.Deliver(socket, otherCase);
+        Assert.Equal(WithId(otherCase, 7), scene.TakeAnswer());
     }
 
     [Theory]

@@ -83,14 +83,14 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         return true;
     }
 
-    /// <summary>The same opcode and the same question, to the octet. A server that could not read the query may leave the
-    /// question out: such an answer, which says nothing about the name, is believed.</summary>
+    /// <summary>The same opcode and the same question. Some resolvers change the case of its letters: a client that chose
+    /// them at random to tell a forgery checks them itself. A server that could not read the query may leave the question
+    /// out: such an answer, which says nothing about the name, is believed.</summary>
     private bool IsAnswerTo(int index, in DnsView answer)
     {
         ReadOnlySpan<byte> octets = _queries.Octets(index);
         if (!DnsView.TryParse(octets, out DnsView query) || query.Opcode != answer.Opcode) return false;
-        if (answer.TryReadQuestion(out DnsQuestion question))
-            return question.Octets.SequenceEqual(octets.Slice(DnsView.HeaderLength, _queries[index].QuestionLength));
+        if (answer.TryReadQuestion(out DnsQuestion answered)) return query.TryReadQuestion(out DnsQuestion asked) && answered.Matches(asked);
         return answer.QuestionCount == 0 && answer.Octets.Length == DnsView.HeaderLength
             && answer.ResponseCode is DnsResponseCode.FormatError or DnsResponseCode.NotImplemented;
     }

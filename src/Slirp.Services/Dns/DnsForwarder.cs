@@ -80,7 +80,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             return;
         }
         _counters.DnsQueries++;
-        if (!dns.TryReadQuestion(out DnsQuestion question))
+        if (!dns.TryReadQuestion(out _))
         {
             _counters.Drop(DropReason.BadDns);
             AnswerWithError(datagram, payload, DnsResponseCode.FormatError);
@@ -96,7 +96,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         }
         else if (!_queries.TryFind(datagram.Source, datagram.Destination, dns.Id, payload, out _))
         {
-            Start(datagram, dns, question.Octets.Length, now);
+            Start(datagram, dns, now);
         }
     }
 
@@ -153,7 +153,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         source.Port != 0 && !source.Address.IsAny && !source.Address.IsMulticast && !_plan.IsOurs(source.Address)
         && !(source.Address.IsIpv4 && source.Address.Ipv4.IsBroadcast);
 
-    private void Start(in LocalDatagram datagram, in DnsView dns, int questionLength, Instant now)
+    private void Start(in LocalDatagram datagram, in DnsView dns, Instant now)
     {
         if (_queries.IsFull)
         {
@@ -166,7 +166,6 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             Client = datagram.Source,
             Server = datagram.Destination,
             ClientId = dns.Id,
-            QuestionLength = questionLength,
             AnswerLimit = dns.UdpPayloadSize,
         };
         int index = _queries.Add(query, dns.Octets, now + StepTime);

@@ -13,7 +13,6 @@ internal struct PendingQuery
     public IpEndpoint Server;
     public ushort ClientId;
     public int Length;
-    public int QuestionLength;
 
     /// <summary>Octets of answer the client takes over UDP.</summary>
     public int AnswerLimit;
