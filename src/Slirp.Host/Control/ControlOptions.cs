@@ -10,6 +10,9 @@ public sealed record ControlOptions
     /// would make its read fail with ECONNRESET (unix(7)).</summary>
     public TimeSpan Farewell { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Told of a request that our own code could not cope with.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
+
     /// <summary>Clients at once; one more is told so and closed.</summary>
     public int MaxClients { get; init; } = 256;
 }

@@ -39,10 +39,10 @@ internal static class ControlRequest
         return isLast ? RequestFraming.Malformed : RequestFraming.Incomplete;
     }
 
-    /// <returns>Null if it is no JSON after all: text that is not UTF-8.</returns>
+    /// <returns>Null if it is no JSON after all: text that is not UTF-8, or a name that is no text.</returns>
     public static JsonDocument? Parse(ReadOnlyMemory<byte> request)
     {
-        if (!Utf8.IsValid(request.Span)) return null;
+        if (!Utf8.IsValid(request.Span) || !AreNamesText(request.Span)) return null;
         try
         {
             return JsonDocument.Parse(request, new JsonDocumentOptions { MaxDepth = MaxDepth });
@@ -50,6 +50,23 @@ internal static class ControlRequest
         catch (JsonException)
         {
             return null;
+        }
+    }
+
+    /// <summary>No name is half a surrogate pair ("\ud800"), which is JSON by its grammar, and which every search for
+    /// another name would stumble over.</summary>
+    private static bool AreNamesText(ReadOnlySpan<byte> request)
+    {
+        var reader = new Utf8JsonReader(request, new JsonReaderOptions { MaxDepth = MaxDepth });
+        try
+        {
+            while (reader.Read())
+                if (reader.TokenType == JsonTokenType.PropertyName) _ = reader.GetString();
+            return true;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            return false;
         }
     }
 }

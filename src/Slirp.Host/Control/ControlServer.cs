@@ -158,7 +158,7 @@ public sealed class ControlServer : IDisposable
     private void Advance(ulong tag, ControlClient client)
     {
         bool wasReplying = client.IsReplying;
-        if (!client.Advance(_commands.Answer, MonotonicClock.Nanoseconds))
+        if (!client.Advance(Answer, MonotonicClock.Nanoseconds))
         {
             _clients.Remove(tag);
             client.Dispose();
@@ -166,6 +166,20 @@ public sealed class ControlServer : IDisposable
         }
         if (client.IsReplying == wasReplying) return;
         _ = _epoll.Modify(client.Socket, client.IsReplying ? EpollEvents.EPOLLOUT : EpollEvents.EPOLLIN, tag);
+    }
+
+    /// <summary>An exception is a bug of ours that a request has found: its client is told, and the network goes on.</summary>
+    private byte[] Answer(ReadOnlyMemory<byte> request)
+    {
+        try
+        {
+            return _commands.Answer(request);
+        }
+        catch (Exception e)
+        {
+            _options.Warn($"internal fault in a request to the control socket: {e}");
+            return ControlReply.Error("internal fault", e.Message);
+        }
     }
 
     private void PauseAccepting()

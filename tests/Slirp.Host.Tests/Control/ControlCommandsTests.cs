@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Slirp.Core.Network;
 using Slirp.Host.Control;
 using Slirp.Host.Forwards;
@@ -32,6 +33,9 @@ public class ControlCommandsTests
     [InlineData("""{"execute":12}""", "no execute found")]
     [InlineData("""{"execute":null}""", "no execute found")]
     [InlineData("""{"execute":"\ud800"}""", "no execute found")]
+    [InlineData("""{"\ud800":1,"execute":"status"}""", "cannot parse JSON")]
+    [InlineData("""{"execute":"add_hostfwd","arguments":{"\ud800":1}}""", "cannot parse JSON")]
+    [InlineData("""{"e\udc00xecute":1}""", "cannot parse JSON")]
     [InlineData("""{"execute":"quit"}""", "unknown execute")]
     [InlineData("""{"execute":""}""", "unknown execute")]
     [InlineData("""{"execute":"add_hostfwd"}""", "add_hostfwd: bad arguments.proto")]
@@ -142,6 +146,44 @@ public class ControlCommandsTests
             """{"error":{"desc":"bad request: remove_hostfwd: slirp_remove_hostfwd failed","detail":"there is no forward 1"}}""",
             Reply("""{"execute":"remove_hostfwd","arguments":{"id":1}}"""));
     }
+
+    /// <summary>Requests put together at random, from what callers send and from what JSON allows and nobody expects.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Whatever_is_asked_is_answered(int seed)
+    {
+        var random = new Random(seed);
+        for (int i = 0; i < 20_000; i++)
+        {
+            string request = RandomValue(random, 4);
+            string reply = Reply(request);
+            using var answer = JsonDocument.Parse(reply);
+            Assert.True(answer.RootElement.TryGetProperty("error", out _) || answer.RootElement.TryGetProperty("return", out _), request);
+        }
+    }
+
+    private static string RandomValue(Random random, int depth) => random.Next(depth > 0 ? 9 : 6) switch
+    {
+        0 => OneOf(random, "0", "1", "80", "-1", "65535", "65536", "8e1", "1e999", "-0", "0.5", "9223372036854775808", "1E-400"),
+        1 => OneOf(random, "null", "true", "false"),
+        < 6 => RandomText(random),
+        6 => $"[{string.Join(',', Enumerable.Range(0, random.Next(3)).Select(_ => RandomValue(random, depth - 1)))}]",
+        _ => $"{{{string.Join(',', Enumerable.Range(0, random.Next(6)).Select(_ => $"{RandomText(random)}:{RandomValue(random, depth - 1)}"))}}}",
+    };
+
+    private static string RandomText(Random random)
+    {
+        string text = OneOf(random, "execute", "arguments", "add_hostfwd", "remove_hostfwd", "list_hostfwd", "status", "proto", "tcp", "udp6",
+            "host_addr", "host_port", "host_port_end", "guest_addr", "guest_port", "guest_port_end", "id", "127.0.0.1", "::1", "");
+        if (random.Next(4) > 0) return $"\"{text}\"";
+        int at = random.Next(text.Length + 1);
+        string odd = OneOf(random, @"\ud800", @"\udc00", @"\ud83d\ude00", @"\u0000", @"\n", @"\/", @"\u0065", "\u00e9", "\ufffd", "%", "'");
+        return $"\"{text[..at]}{odd}{text[at..]}\"";
+    }
+
+    private static string OneOf(Random random, params ReadOnlySpan<string> choices) => choices[random.Next(choices.Length)];
 
     [Fact]
     public void An_empty_list_is_a_list() =>

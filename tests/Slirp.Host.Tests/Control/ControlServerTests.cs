@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
@@ -59,6 +60,25 @@ public sealed class ControlServerTests : IDisposable
             client.Send(request.AsSpan(cut));
             Assert.Equal(Empty, ReadToEnd(client));
         }
+    }
+
+    /// <summary>Where our own code fails, one request has failed.</summary>
+    [Fact]
+    public void An_exception_ends_one_request_and_nothing_else()
+    {
+        var warnings = new BlockingCollection<string>();
+        Serve(new ControlOptions { Warn = warnings.Add });
+        _forwards.Fault = new InvalidOperationException("a test's");
+        for (int i = 0; i < 2; i++)
+        {
+            using Socket client = Connect();
+            client.Send("""{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":80,"guest_port":80}}"""u8);
+            Assert.Equal("""{"error":{"desc":"bad request: internal fault","detail":"a test's"}}""", ReadToEnd(client));
+            Assert.Contains("a test's", warnings.Take(), StringComparison.Ordinal);
+        }
+        using Socket another = Connect();
+        another.Send(Encoding.UTF8.GetBytes(List));
+        Assert.Equal(Empty, ReadToEnd(another));
     }
 
     [Fact]

@@ -12,8 +12,12 @@ internal sealed class FakeForwards : IForwards
     /// <summary>The next Add fails with this.</summary>
     public string? Problem { get; set; }
 
+    /// <summary>Every Add ends in it.</summary>
+    public Exception? Fault { get; set; }
+
     public ForwardResult Add(ForwardRequest request)
     {
+        if (Fault is not null) throw Fault;
         if (Problem is not null) return new ForwardResult(null, Problem, Errno.EADDRINUSE);
         var info = new ForwardInfo(++_lastId, request.HostPort == 0 ? request with { HostPort = 40001 } : request);
         _standing.Add(info.Id, info);
