@@ -5,6 +5,12 @@ namespace Slirp.Cli;
 /// <summary>Lines on standard error, as much as --log-level wants.</summary>
 internal sealed class Log(LogLevel level)
 {
+    /// <summary>For the last lines; more would be waiting for a reader who is not there.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private volatile BackgroundWriter? _background;
+    private volatile bool _isStuck;
+
     public void Error(string line) => Write(LogLevel.Error, line);
 
     public void Warning(string line) => Write(LogLevel.Warning, "WARNING: " + line);
@@ -13,8 +19,28 @@ internal sealed class Log(LogLevel level)
 
     public void Debug(string line) => Write(LogLevel.Debug, line);
 
+    /// <summary>Until the end of <paramref name="service"/> no thread waits for whoever reads the lines; if nobody does,
+    /// nothing is said after it.</summary>
+    public T While<T>(Func<T> service)
+    {
+        var background = new BackgroundWriter(static line => StandardStreams.Error(line + "\n"));
+        background.Start();
+        _background = background;
+        try
+        {
+            return service();
+        }
+        finally
+        {
+            _isStuck = !background.TryFinish(Patience);
+            _background = null;
+        }
+    }
+
     private void Write(LogLevel of, string line)
     {
-        if (of <= level) StandardStreams.Error(line + "\n");
+        if (of > level || _isStuck) return;
+        if (_background is { } background) background.Write(line);
+        else StandardStreams.Error(line + "\n");
     }
 }

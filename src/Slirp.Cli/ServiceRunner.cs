@@ -39,7 +39,8 @@ internal static class ServiceRunner
         using var supervisor = new Supervisor(worker, resolver, supervision);
         var walls = new List<string>();
         using ControlServer? control = lifecycle.ApiSocket is string path
-            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap), walls).Write)
+            ? ControlServer.Open(path, forwards, plan, new StatusReport(worker, GuestNetwork.OffloadsOf(tap), walls).Write,
+                new ControlOptions { Warn = log.Warning })
             : null;
         walls.AddRange(Confinement.Enter(new ConfinementRequest
         {
@@ -49,13 +50,13 @@ internal static class ServiceRunner
             HasCommand = supervision.OnSignal is not null,
             MayListen = control is not null,
         }, log));
-        EndReason reason = supervisor.Run(() =>
+        EndReason reason = log.While(() => supervisor.Run(() =>
         {
             control?.Start();
             ready();
             TellReady(lifecycle);
             manager?.Ready();
-        });
+        }));
         if (reason == EndReason.LinkLost)
             log.Error($"read on {tap.Name}: {worker.LinkError.Describe()}; the interface was deleted or its namespace is gone");
         return reason;

@@ -37,6 +37,36 @@ public class InheritedStateTests(ITestOutputHelper output)
                 Assert.Equal(0, (await network.Slirp.WaitAsync()).Status);
             });
 
+    /// <summary>Standard error is a pipe that is full, as a terminal that was stopped is: what there is to say, here that the
+    /// host forbids pings, keeps nobody waiting, neither frames nor the end.</summary>
+    [EndToEndFact(SlirpnetOnly = true, Tools = "ping")]
+    public Task Lines_that_nobody_reads_delay_nothing()
+    {
+        const string script = """
+            pipe=$(mktemp -u); mkfifo "$pipe"; exec 9<>"$pipe" 2<>"$pipe"; rm "$pipe"
+            dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none >&9 2>/dev/null
+            exec "$@" 9>&-
+            """;
+        var plan = new SlirpPlan
+        {
+            OwnHost = true,
+            Capture = false,
+            Prefix = ["bash", "-c", script, "bash"],
+            MoreOptions = ["--log-level=warning"],
+        };
+        return GuestNetwork.WithAsync(plan, async network =>
+        {
+            (await network.HostNamespace.RunAsync("sh", "-c", "echo '1 0' >/proc/sys/net/ipv4/ping_group_range")).Succeeded();
+            Outcome ping = await network.Guest.RunAsync("ping", "-n", "-c", "1", "-W", "50", "192.0.2.1");
+            Assert.Contains("Packet filtered", ping.Stdout, StringComparison.Ordinal);
+            await using EchoFlow flow = await EchoFlow.OpenAsync(network);
+            await flow.BeatAsync();
+            network.SlirpMayEnd();
+            network.Slirp.CloseExitDescriptor();
+            Assert.Equal(0, (await network.Slirp.WaitAsync()).Status);
+        });
+    }
+
     /// <summary>What was inherited and is not named is closed; a path may name it too.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task A_namespace_may_be_named_through_an_inherited_descriptor()
