@@ -23,6 +23,7 @@ public sealed record WorkerOptions
     /// <summary>Called on the worker's thread with a sentence for the user, rarely.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
 
-    /// <summary>Octets of payload a worker may promise to hold for all its flows together.</summary>
-    public long MemoryBudget { get; init; } = 256L << 20;
+    /// <summary>Octets of payload a worker may promise to hold for all its flows together. Frames may take four times as
+    /// much, so where a cgroup or the machine has less, half of what this process may have.</summary>
+    public long MemoryBudget { get; init; } = Math.Min(256L << 20, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8);
 }

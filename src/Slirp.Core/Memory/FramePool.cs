@@ -5,6 +5,10 @@ namespace Slirp.Core.Memory;
 /// <summary>Gives the pages of octets that nobody uses back to the system. Their content may change.</summary>
 public delegate void PageRelease(Span<byte> octets);
 
+/// <summary>Takes the octets of a slab from the system: pinned, as they are.</summary>
+/// <exception cref="OutOfMemoryException">There are none.</exception>
+public delegate byte[] SlabSource(int octets);
+
 /// <summary>The memory that frames and payload live in: slots in pinned slabs, counted by reference.</summary>
 /// <remarks>
 /// <para>A slot holds one frame as the link delivered it, or payload received from a host socket, or payload packed piece
@@ -19,7 +23,7 @@ public delegate void PageRelease(Span<byte> octets);
 /// what the queue then holds; larger payload keeps its slot of 68 KiB. So a queue holds at most 4.25 times its octets, or
 /// 2 KiB, and one slot besides whose front has been used up (see <see cref="Tcp.PayloadQueue"/>).</para>
 /// <para><b>Limits.</b> The ceiling is divided, 5/8 for large slots and 1/8 for each smaller size; where a size has run out
-/// the next larger serves. Renting fails in the end and the caller sheds load. The last few large slots are kept for
+/// the next larger serves. Renting fails in the end, sooner if the system has no more memory for this process, and the caller sheds load. The last few large slots are kept for
 /// reading frames (<see cref="TryRentForLink"/>), so that a full pool never stops the link: the acknowledgments that
 /// arrive through it are what empties the pool. From seven eighths on (<see cref="IsScarce"/>) nothing more is received
 /// from hosts, and payload of any size is packed.</para>
@@ -41,21 +45,22 @@ public sealed class FramePool
 
     private readonly SizeClass[] _classes;
     private readonly SizeClass _large;
-    private readonly int _reserve;
 
     /// <param name="ceiling">Octets that all sizes together may take from the system.</param>
     /// <param name="poison">Fill freed slots, so that a late read shows; for tests.</param>
-    public FramePool(long ceiling, bool poison = false)
+    /// <param name="source">Where slabs come from; tests have some that run dry.</param>
+    public FramePool(long ceiling, bool poison = false, SlabSource? source = null)
     {
-        _large = new SizeClass(LargeSize, slotsPerSlab: 16, ceiling / 8 * 5, poison);
+        // Pages become resident when they are first written.
+        source ??= static octets => GC.AllocateUninitializedArray<byte>(octets, pinned: true);
+        _large = new SizeClass(LargeSize, slotsPerSlab: 16, ceiling / 8 * 5, LinkReserve, source, poison);
         _classes =
         [
             _large,
-            new SizeClass(SmallSize, slotsPerSlab: 512, ceiling / 8, poison),
-            new SizeClass(MediumSize, slotsPerSlab: 128, ceiling / 8, poison),
-            new SizeClass(MiddlingSize, slotsPerSlab: 32, ceiling / 8, poison),
+            new SizeClass(SmallSize, slotsPerSlab: 512, ceiling / 8, reserve: 0, source, poison),
+            new SizeClass(MediumSize, slotsPerSlab: 128, ceiling / 8, reserve: 0, source, poison),
+            new SizeClass(MiddlingSize, slotsPerSlab: 32, ceiling / 8, reserve: 0, source, poison),
         ];
-        _reserve = Math.Min(LinkReserve, _large.Limit / 4);
     }
 
     /// <summary>Slots of any size that somebody holds.</summary>
@@ -94,15 +99,11 @@ public sealed class FramePool
     }
 
     /// <summary>A large slot for anything but reading the next frame.</summary>
-    public bool TryRent(out OwnedFrame frame)
-    {
-        frame = default;
-        return _large.Available > _reserve && _large.TryRent(0, out frame);
-    }
+    public bool TryRent(out OwnedFrame frame) => _large.TryRent(0, out frame);
 
     /// <summary>A slot to read a frame into. One that keeps none of them between frames, and takes one at a time, always
     /// gets it.</summary>
-    public bool TryRentForLink(out OwnedFrame frame) => _large.TryRent(0, out frame);
+    public bool TryRentForLink(out OwnedFrame frame) => _large.TryRent(0, out frame, fromReserve: true);
 
     /// <summary>A slot with room for so many octets, the smallest there is.</summary>
     public bool TryRentFor(int octets, out OwnedFrame frame)
@@ -124,7 +125,7 @@ public sealed class FramePool
     /// <summary>Takes one more share in a slot that a frame was read into, unless the link would have none left.</summary>
     public bool TryKeep(OwnedFrame frame)
     {
-        if (_large.Available < _reserve) return false;
+        if (_large.Available < LinkReserve) return false;
         Retain(frame);
         return true;
     }

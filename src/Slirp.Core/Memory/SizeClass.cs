@@ -4,11 +4,16 @@ using System.Runtime.CompilerServices;
 namespace Slirp.Core.Memory;
 
 /// <summary>The slots of one size: slabs taken on demand up to a ceiling.</summary>
-internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool poison)
+/// <remarks>Where the system has no memory for another slab, that is the ceiling for the time being: until <see cref="Trim"/>
+/// is called next. A slab is asked for while the reserve is still there.</remarks>
+internal sealed class SizeClass
 {
     private const byte Poison = 0xdb;
 
-    private readonly int _maxSlots = (int)Math.Max(slotsPerSlab, ceiling / size / slotsPerSlab * slotsPerSlab);
+    private readonly int _size, _slotsPerSlab, _ceiling, _reserve;
+    private readonly SlabSource _source;
+    private readonly bool _poison;
+    private int _limit;
     private Slab[] _slabs = [];
     private int[] _shares = [];
     private uint[] _generations = [];
@@ -27,21 +32,29 @@ internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool p
         public bool WasUsed;
     }
 
-    public int Size => size;
+    /// <param name="reserve">Slots of the first slab that are given only to who asks for them.</param>
+    public SizeClass(int size, int slotsPerSlab, long octets, int reserve, SlabSource source, bool poison)
+    {
+        (_size, _slotsPerSlab, _reserve, _source, _poison) = (size, slotsPerSlab, reserve, source, poison);
+        _limit = _ceiling = (int)Math.Max(slotsPerSlab, octets / size / slotsPerSlab * slotsPerSlab);
+    }
+
+    public int Size => _size;
 
     public int InUse { get; private set; }
 
     /// <summary>The most slots there can be.</summary>
-    public int Limit => _maxSlots;
+    public int Limit => _limit;
 
-    public int Available => _maxSlots - InUse;
+    public int Available => _limit - InUse;
 
     /// <summary>A slab has become unused and its pages were not given back yet.</summary>
     public bool HasIdleSlab { get; private set; }
 
-    public bool TryRent(int tag, out OwnedFrame frame)
+    public bool TryRent(int tag, out OwnedFrame frame, bool fromReserve = false)
     {
-        if (_freeCount == 0 && !TryGrow())
+        if (_freeCount <= _reserve) Grow();
+        if (_freeCount <= (fromReserve ? 0 : _reserve))
         {
             frame = default;
             return false;
@@ -49,7 +62,7 @@ internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool p
         int slot = _free[--_freeCount];
         _shares[slot] = 1;
         InUse++;
-        ref Slab slab = ref _slabs[slot / slotsPerSlab];
+        ref Slab slab = ref _slabs[slot / _slotsPerSlab];
         slab.InUse++;
         slab.IsDirty = slab.WasUsed = true;
         frame = new OwnedFrame(slot | tag, _generations[slot]);
@@ -60,7 +73,7 @@ internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool p
     public Span<byte> Octets(int slot, uint generation)
     {
         Debug.Assert(_shares[slot] > 0 && _generations[slot] == generation, "frame used after its release");
-        return _slabs[slot / slotsPerSlab].Octets.AsSpan(slot % slotsPerSlab * size, size);
+        return _slabs[slot / _slotsPerSlab].Octets.AsSpan(slot % _slotsPerSlab * _size, _size);
     }
 
     public void Retain(int slot, uint generation)
@@ -73,8 +86,8 @@ internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool p
     {
         Check(slot, generation);
         if (--_shares[slot] > 0) return;
-        ref Slab slab = ref _slabs[slot / slotsPerSlab];
-        if (poison) slab.Octets.AsSpan(slot % slotsPerSlab * size, size).Fill(Poison);
+        ref Slab slab = ref _slabs[slot / _slotsPerSlab];
+        if (_poison) slab.Octets.AsSpan(slot % _slotsPerSlab * _size, _size).Fill(Poison);
         _generations[slot]++;
         _free[_freeCount++] = slot;
         InUse--;
@@ -90,6 +103,7 @@ internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool p
     public long Trim(PageRelease release)
     {
         long octets = 0;
+        _limit = _ceiling;
         HasIdleSlab = false;
         foreach (ref Slab slab in _slabs.AsSpan())
         {
@@ -114,19 +128,26 @@ internal sealed class SizeClass(int size, int slotsPerSlab, long ceiling, bool p
             throw new InvalidOperationException($"frame slot {slot}: share given back twice or used late");
     }
 
-    private bool TryGrow()
+    private void Grow()
     {
         int old = _shares.Length;
-        if (old >= _maxSlots) return false;
-        int slabs = old / slotsPerSlab;
-        Array.Resize(ref _slabs, slabs + 1);
-        // Pinned and not cleared: pages become resident when first written.
-        _slabs[slabs].Octets = GC.AllocateUninitializedArray<byte>(size * slotsPerSlab, pinned: true);
-        if (poison) _slabs[slabs].Octets.AsSpan().Fill(Poison);
-        Array.Resize(ref _shares, old + slotsPerSlab);
-        Array.Resize(ref _generations, old + slotsPerSlab);
-        Array.Resize(ref _free, old + slotsPerSlab);
-        for (int slot = old + slotsPerSlab - 1; slot >= old; slot--) _free[_freeCount++] = slot;
-        return true;
+        if (old >= _limit) return;
+        int slabs = old / _slotsPerSlab;
+        try
+        {
+            byte[] octets = _source(_size * _slotsPerSlab);
+            if (_poison) octets.AsSpan().Fill(Poison);
+            Array.Resize(ref _slabs, slabs + 1);
+            _slabs[slabs].Octets = octets;
+            Array.Resize(ref _free, old + _slotsPerSlab);
+            Array.Resize(ref _generations, old + _slotsPerSlab);
+            Array.Resize(ref _shares, old + _slotsPerSlab); // last: its length says how many slots there are
+        }
+        catch (OutOfMemoryException)
+        {
+            _limit = old;
+            return;
+        }
+        for (int slot = old + _slotsPerSlab - 1; slot >= old; slot--) _free[_freeCount++] = slot;
     }
 }

@@ -98,6 +98,53 @@ public sealed class FramePoolTests
         foreach (OwnedFrame frame in frames) _pool.Release(frame);
     }
 
+    /// <summary>A cgroup's limit, say: the link goes on, the others shed, and ask again after the next look at idle slabs.</summary>
+    [Fact]
+    public void Where_the_system_has_no_more_memory_is_the_ceiling()
+    {
+        int slabs = 2;
+        byte[] Source(int octets) => GC.AllocateUninitializedArray<byte>(slabs-- > 0 ? octets : int.MaxValue, pinned: true); // no array is that long
+        var pool = new FramePool(64 << 20, poison: true, Source);
+        var frames = new List<OwnedFrame>();
+        while (pool.TryRent(out OwnedFrame frame)) frames.Add(frame);
+        Assert.Equal(2 * 16 - 4, frames.Count);
+        Assert.True(pool.IsScarce);
+        Assert.False(pool.TryRentFor(100, out _));
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.True(pool.TryRentForLink(out OwnedFrame next));
+            Assert.False(pool.TryKeep(next));
+            pool.Release(next);
+        }
+
+        foreach (OwnedFrame frame in frames) pool.Release(frame);
+        frames.Clear();
+        slabs = 1;
+        while (pool.TryRent(out OwnedFrame frame)) frames.Add(frame);
+        Assert.Equal(2 * 16 - 4, frames.Count);
+        pool.Trim(_ => { });
+        while (pool.TryRent(out OwnedFrame frame)) frames.Add(frame);
+        Assert.Equal(3 * 16 - 4, frames.Count);
+        foreach (OwnedFrame frame in frames) pool.Release(frame);
+        Assert.Equal(0, pool.InUse);
+    }
+
+    [Fact]
+    public void A_frame_is_kept_only_while_the_link_has_others()
+    {
+        int slabs = 1;
+        var pool = new FramePool(64 << 20, poison: true,
+            octets => GC.AllocateUninitializedArray<byte>(slabs-- > 0 ? octets : int.MaxValue, pinned: true));
+        int kept = 0;
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.True(pool.TryRentForLink(out OwnedFrame next));
+            if (pool.TryKeep(next)) kept++;
+            pool.Release(next);
+        }
+        Assert.InRange(kept, 16 - 5, 16 - 1);
+    }
+
     [Fact]
     public void A_slab_that_was_not_used_for_a_while_goes_back_to_the_system()
     {
