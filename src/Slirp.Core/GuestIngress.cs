@@ -262,7 +262,7 @@ public sealed class GuestIngress<TWorld>(
         if (IsForServices(to))
         {
             if (IsTakenByServices(new LocalDatagram(origin.Source, from, to), datagram.Payload, segmentSize, now)) return;
-            if (!plan.IsGateway(to.Address))
+            if (!plan.IsGateway(to.Address) && !to.Address.IsMulticast)
             {
                 Drop(DropReason.BadDestinationAddress);
                 if (!plan.IsDns(to.Address)) return; // RFC 1122 section 3.2.2: no error about what went to many

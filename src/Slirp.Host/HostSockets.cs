@@ -35,6 +35,9 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// <summary>What sockets opened from now on leave from, and datagrams of those that are bound to no address.</summary>
     public OutboundAddresses Outbound { get; set; }
 
+    /// <summary>Whether the host's own programs hear what goes to a group that they are in.</summary>
+    public bool LoopsMulticast { get; init; } = true;
+
     /// <summary>Sockets that there was no descriptor for.</summary>
     public long DescriptorsLacked { get; private set; }
 
@@ -105,6 +108,8 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
         PrepareDatagrams(fd, ipv6);
         _ = SocketOptions.Set(fd, UdpOption.UDP_GRO, 1); // kernels before 5.0 deliver one by one
+        if (!LoopsMulticast)
+            _ = ipv6 ? SocketOptions.Set(fd, Ipv6Option.IPV6_MULTICAST_LOOP, 0) : SocketOptions.Set(fd, IpOption.IP_MULTICAST_LOOP, 0);
         // One that is for all destinations stays unbound: a resolver on host loopback may be one of them.
         SysResult ready = peer is IpEndpoint remote ? ConnectFromOutbound(fd, remote) : Socket.Bind(fd, AnyAddress(ipv6));
         return Register(fd, ready, new DatagramState { IsIpv6 = ipv6, IsConnected = peer is not null, IsUnbound = peer is null }, owner, out socket);

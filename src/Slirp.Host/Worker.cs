@@ -77,7 +77,7 @@ public sealed partial class Worker : IDisposable
         (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
-        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader) { Outbound = options.Outbound };
+        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader) { Outbound = options.Outbound, LoopsMulticast = plan.EnableHostLoopback };
         var world = new HostWorld(sockets);
         _map = new HostMap(plan) { HostAddresses = options.HostAddresses };
         var gate = new FlowGate(_map);

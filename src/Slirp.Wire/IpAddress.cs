@@ -30,6 +30,10 @@ public readonly record struct IpAddress(ulong High, ulong Low)
     /// <summary>224.0.0.0/4 or ff00::/8.</summary>
     public bool IsMulticast => IsIpv4 ? Ipv4.IsMulticast : High >> 56 == 0xff;
 
+    /// <summary>A group whose members may be on other machines: any of IPv4's; in IPv6 the scopes 0 (reserved) and 1
+    /// (interface-local) are not (RFC 4291 section 2.7).</summary>
+    public bool IsMulticastBeyondNode => IsMulticast && (IsIpv4 || (High >> 48 & 0xf) > 1);
+
     /// <summary>169.254.0.0/16 or fe80::/10.</summary>
     public bool IsLinkLocal => IsIpv4 ? Ipv4.IsLinkLocal : High >> 54 == 0x3fa;
 

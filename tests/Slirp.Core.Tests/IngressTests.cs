@@ -123,7 +123,6 @@ public sealed class IngressTests : IDisposable
     [Theory]
     [InlineData("10.0.2.255")]
     [InlineData("255.255.255.255")]
-    [InlineData("224.0.0.251")]
     public void What_goes_to_many_and_interests_nobody_is_dropped_in_silence(string address)
     {
         _stack.InjectPacket(FrameFactory.Udp(Guest, FrameFactory.Endpoint(address, 7), "x"u8));

@@ -31,8 +31,8 @@ public class AddressTests
         { "127.255.255.254",  "4 loopback",   "the whole of 127/8" },
         { "128.0.0.1",        "4",            "the first behind it" },
         { "223.255.255.255",  "4",            "the last unicast" },
-        { "224.0.0.1",        "4 multicast",  "" },
-        { "239.255.255.255",  "4 multicast",  "" },
+        { "224.0.0.1",        "4 multicast beyond",  "" },
+        { "239.255.255.255",  "4 multicast beyond",  "" },
         { "240.0.0.1",        "4",            "reserved" },
         { "169.254.169.254",  "4 link-local", "" },
         { "169.253.0.1",      "4",            "" },
@@ -42,7 +42,11 @@ public class AddressTests
         { "fe80::1",          "6 link-local", "" },
         { "febf::1",          "6 link-local", "the end of fe80::/10" },
         { "fec0::1",          "6",            "the first behind it" },
-        { "ff02::1",          "6 multicast",  "" },
+        { "ff00::1",          "6 multicast",  "reserved" },
+        { "ff01::1",          "6 multicast",  "interface-local" },
+        { "ff02::1",          "6 multicast beyond",  "" },
+        { "ff11::1",          "6 multicast",  "interface-local, with a flag" },
+        { "ff3e::1",          "6 multicast beyond",  "" },
         { "fd00::1",          "6",            "" },
     };
 
@@ -61,7 +65,8 @@ public class AddressTests
     {
         IpAddress address = IpAddress.Parse(text);
         string kind = (address.IsIpv4 ? "4" : "6") + (address.IsAny ? " any" : "") + (address.IsLoopback ? " loopback" : "")
-            + (address.IsMulticast ? " multicast" : "") + (address.IsLinkLocal ? " link-local" : "");
+            + (address.IsMulticast ? " multicast" : "")
+            + (address.IsMulticastBeyondNode ? " beyond" : "") + (address.IsLinkLocal ? " link-local" : "");
         Assert.Equal((expected, why), (kind, why));
     }
 

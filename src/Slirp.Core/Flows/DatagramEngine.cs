@@ -149,7 +149,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
                 Counters.Drop(DropReason.RefusedByGate);
                 Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.Prohibited(guest.IsIpv4), ipPacket, now);
                 return false;
-            default: // multicast, broadcast, an address of the guest's own link: silence, as on an Ethernet
+            default: // nobody's address, or one of the guest's own link: silence, as on an Ethernet
                 Counters.Drop(DropReason.BadDestinationAddress);
                 return false;
         }

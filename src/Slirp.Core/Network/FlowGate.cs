@@ -18,8 +18,9 @@ public sealed class FlowGate(HostMap map)
 {
     public RouteVerdict Decide(IpProtocol protocol, FlowDirection direction, in FlowKey key, out IpEndpoint hostEndpoint)
     {
-        _ = protocol;
-        if (direction == FlowDirection.Inbound)
+        // Who is in a group is for the host's network to know; a connection or an echo asks for one host.
+        bool isToGroup = protocol == IpProtocol.Udp && key.Remote.Address.IsMulticastBeyondNode;
+        if (direction == FlowDirection.Inbound || isToGroup)
         {
             hostEndpoint = key.Remote;
             return RouteVerdict.Forward;

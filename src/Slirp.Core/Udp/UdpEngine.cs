@@ -24,6 +24,9 @@ namespace Slirp.Core.Udp;
 /// receives sees the datagrams that were sent.</para>
 /// <para><b>Addresses.</b> The gate is asked about each new destination of a mapping; its answer is kept for the last few.
 /// Host loopback appears as the gateway, by the address of the gateway that the guest used last.</para>
+/// <para><b>Groups.</b> A datagram to a multicast group leaves by the host's route to it, with the guest's hop limit, and
+/// whoever answers its sender reaches the guest: so devices are found. Nothing joins a group for the guest. With host
+/// loopback disabled the host's own programs do not hear it (<see cref="IHostSockets"/>).</para>
 /// <para><b>Lifetime.</b> <see cref="DatagramLimits"/>: short for a question, longer for a conversation, shortest for DNS;
 /// refreshed by traffic in both directions (REQ-6). When there are too many mappings, or no descriptors, the one idle
 /// longest makes room.</para>
@@ -80,7 +83,9 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
         if (Plan.IsGateway(to.Address)) mapping.Gateway = to.Address;
         Mappings.Touch(mapping, DeadlineAfterQuestion(mapping, to.Port, now));
 
-        byte hostHopLimit = (byte)Math.Max(1, hopLimit - 1); // 0 would mean the host's default
+        // A group of the link is on ours and on the host's, and some look whether it was one hop to them (RFC 6762 section 11).
+        int hop = to.Address.IsMulticast ? 0 : 1;
+        byte hostHopLimit = (byte)Math.Max(1, hopLimit - hop); // 0 would mean the host's default
         var options = new DatagramOptions(
             segmentSize < payload.Length ? segmentSize : 0, trafficClass, hostHopLimit, dontFragment);
         if (!_trains.TryGather(mapping, host, options, mapping.TrainLimit, payload, ipPacket, now))

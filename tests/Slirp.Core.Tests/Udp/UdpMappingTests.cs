@@ -126,13 +126,13 @@ public sealed class UdpMappingTests
     }
 
     [Theory]
-    [InlineData("224.0.0.251")]
     [InlineData("255.255.255.255")]
     [InlineData("10.0.2.255")]
     [InlineData("10.0.2.77")]
     [InlineData("127.0.0.1")]
     [InlineData("0.0.0.0")]
-    [InlineData("ff02::fb")]
+    [InlineData("ff00::fb")]
+    [InlineData("ff01::fb")]
     [InlineData("fe80::77")]
     public void Who_cannot_be_there_is_not_asked(string destination)
     {
@@ -141,6 +141,34 @@ public sealed class UdpMappingTests
         Assert.Empty(_h.Host.Sockets);
         Assert.Empty(_h.GuestReceives());
         Assert.Equal(1, _h.Counters.Dropped(DropReason.BadDestinationAddress));
+    }
+
+    /// <summary>Scenario 45. The hop limit is the guest's own: receivers on the link may look at it.</summary>
+    [Theory]
+    [InlineData("239.255.255.250", 1)]
+    [InlineData("224.0.0.251", 255)]
+    [InlineData("ff02::c", 1)]
+    [InlineData("ff0e::1", 255)]
+    public void A_group_is_asked_and_whoever_answers_is_heard(string group, byte hopLimit)
+    {
+        IpEndpoint to = FrameFactory.Endpoint(group, 1900);
+        (IpEndpoint guest, IpEndpoint member) = Pair(to.Address.IsIpv4);
+        _h.GuestSends(FrameFactory.Udp(guest, to, "who?"u8, hopLimit: hopLimit));
+        SentDatagram sent = Assert.Single(_h.Host.Last.Datagrams);
+        Assert.Equal((to, hopLimit), (sent.Destination, sent.Options.HopLimit));
+        _h.Host.Last.DeliverDatagram(member, "I"u8);
+        Assert.Equal(member, _h.GuestReceivesOne().Source);
+    }
+
+    /// <summary>RFC 1122 section 3.2.2.</summary>
+    [Fact]
+    public void A_group_that_there_is_no_route_to_is_no_error()
+    {
+        _h.GuestSendsUdp(Guest, Server, "x"u8);
+        _h.Host.Last.FailSends(HostError.NetworkUnreachable, HostError.NetworkUnreachable);
+        _h.GuestSendsUdp(Guest, FrameFactory.Endpoint("239.255.255.250", 1900), "who?"u8);
+        Assert.Empty(_h.GuestReceives());
+        Assert.Equal(1, _h.Counters.Dropped(DropReason.UdpHostSendFailed));
     }
 
     [Fact]
