@@ -9,7 +9,7 @@ internal sealed class Log(LogLevel level)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private volatile BackgroundWriter? _background;
-    private volatile bool _isStuck;
+    private volatile bool _isEnding;
 
     public void Error(string line) => Write(LogLevel.Error, line);
 
@@ -19,8 +19,8 @@ internal sealed class Log(LogLevel level)
 
     public void Debug(string line) => Write(LogLevel.Debug, line);
 
-    /// <summary>Until the end of <paramref name="service"/> no thread waits for whoever reads the lines; if nobody does,
-    /// nothing is said after it.</summary>
+    /// <summary>From the beginning of <paramref name="service"/> on no thread waits for whoever reads the lines; if nobody does
+    /// at its end, nothing is said after it.</summary>
     public T While<T>(Func<T> service)
     {
         var background = new BackgroundWriter(static line => StandardStreams.Error(line + "\n"));
@@ -32,15 +32,16 @@ internal sealed class Log(LogLevel level)
         }
         finally
         {
-            _isStuck = !background.TryFinish(Patience);
-            _background = null;
+            _isEnding = true;
+            if (background.TryFinish(Patience)) _background = null;
         }
     }
 
     private void Write(LogLevel of, string line)
     {
-        if (of > level || _isStuck) return;
+        if (of > level) return;
         if (_background is { } background) background.Write(line);
+        else if (_isEnding) StandardStreams.ErrorAtOnce(line + "\n");
         else StandardStreams.Error(line + "\n");
     }
 }

@@ -1,4 +1,5 @@
 using Slirp.Cli.Options;
+using Slirp.Host;
 using Slirp.Linux;
 
 namespace Slirp.Cli;
@@ -51,8 +52,17 @@ internal static class Program
         _ => throw new InvalidOperationException($"no service for {command.GetType().Name}"),
     };
 
+    /// <summary>A number that is not open would name something of our own in a moment. Then nobody hears that we are ready,
+    /// and nobody is there to live for: <see cref="Supervisor"/> ends at once.</summary>
+    private static LifecycleOptions WithoutClosed(LifecycleOptions lifecycle) => lifecycle with
+    {
+        ReadyFd = lifecycle.ReadyFd is int ready && Descriptor.IsOpen(ready) ? ready : null,
+        ExitFd = lifecycle.ExitFd is int exit && !Descriptor.IsOpen(exit) ? -1 : lifecycle.ExitFd,
+    };
+
     private static int Attach(AttachOptions options)
     {
+        options = options with { Lifecycle = WithoutClosed(options.Lifecycle) };
         // Callers leak descriptors into what they start; one kept open here may keep somebody else waiting.
         foreach (int one in Descriptor.Inherited(NamedBy(options.Lifecycle, options.Target))) Descriptor.Close(new RawFd(one));
         MakeRoom();
@@ -61,6 +71,7 @@ internal static class Program
 
     private static int Run(RunOptions options)
     {
+        options = options with { Lifecycle = WithoutClosed(options.Lifecycle) };
         var inheritance = new Inheritance(Descriptor.Inherited(NamedBy(options.Lifecycle, target: null)), OpenFileLimit.Soft);
         MakeRoom();
         return new RunService(options, inheritance, new Log(options.Lifecycle.LogLevel)).Run();

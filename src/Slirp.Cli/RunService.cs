@@ -4,6 +4,7 @@ using Slirp.Cli.Options;
 using Slirp.Core.Network;
 using Slirp.Host;
 using Slirp.Linux;
+using Slirp.Linux.Events;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Netlink;
 using Slirp.Linux.Tap;
@@ -106,7 +107,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         {
             // Exit-fd ended us, or the link did: the command goes with its network.
             if (!hasBegun) command.End();
-            else if (!command.Process.HasEnded) command.Process.Signal(SIGTERM);
+            else if (!command.Process.HasEnded) Terminate(command.Process);
             return command.WaitForExit();
         }
         return Refused(refused);
@@ -119,7 +120,17 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         return NamespaceCommand.ExitStatusFor(refused);
     }
 
-    private const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15;
+    /// <summary>An interactive shell does not heed SIGTERM, and a command that was stopped does not hear it.</summary>
+    private static void Terminate(ProcessWatch command)
+    {
+        _ = command.Signal(SIGTERM);
+        _ = command.Signal(SIGCONT);
+        if (Descriptor.Poll(command.Fd, PollEvents.POLLIN, TerminationMilliseconds, out _).Raw == 0) _ = command.Signal(SIGKILL);
+    }
+
+    private const int TerminationMilliseconds = 5000; // from SIGTERM to SIGKILL
+
+    private const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGCONT = 18;
 
     // What somebody sends to this program means the command. PosixSignal takes the kernel's own numbers too.
     private static readonly Dictionary<PosixSignal, int> PassedOn = new()

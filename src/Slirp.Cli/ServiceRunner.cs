@@ -63,10 +63,17 @@ internal static class ServiceRunner
     }
 
     /// <summary>One octet and then the end: every caller of slirp4netns waits for one or the other. A descriptor that is
-    /// no good is the caller's affair.</summary>
+    /// no good is the caller's affair, and one that takes nothing keeps a thread and not us.</summary>
     private static void TellReady(LifecycleOptions lifecycle)
     {
         if (lifecycle.ReadyFd is not int fd) return;
+        bool isFull = Descriptor.Poll(new RawFd(fd), PollEvents.POLLOUT, 0, out PollEvents ready).IsOk && ready == PollEvents.None;
+        if (isFull) new Thread(() => TellReady(fd)) { IsBackground = true }.Start();
+        else TellReady(fd);
+    }
+
+    private static void TellReady(int fd)
+    {
         _ = Descriptor.Write(new RawFd(fd), "1"u8);
         if (fd > 2) Descriptor.Close(new RawFd(fd));
     }

@@ -11,6 +11,13 @@ internal static class StandardStreams
 
     public static void Error(string text) => Write(2, text);
 
+    /// <summary>Unless that would have to wait for whoever reads it.</summary>
+    public static void ErrorAtOnce(string text)
+    {
+        SysResult polled = Descriptor.Poll(new RawFd(2), PollEvents.POLLOUT, 0, out PollEvents ready);
+        if (polled.IsOk && (ready & PollEvents.POLLOUT) != 0) Error(text);
+    }
+
     private static void Write(int descriptor, string text)
     {
         ReadOnlySpan<byte> octets = Encoding.UTF8.GetBytes(text);

@@ -29,6 +29,8 @@ internal readonly struct HostWorld(HostSockets sockets) : IWorld
 
     public void ShutdownSend(HostSocket socket) => Socket.Shutdown(new SocketFd(socket.Value), ShutdownHow.SHUT_WR);
 
+    public bool IsDelivered(HostSocket socket) => SocketOptions.IsInFinWait2(new SocketFd(socket.Value));
+
     public void Close(HostSocket socket, bool reset) => HostSockets.Close(socket, reset);
 
     public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket) =>

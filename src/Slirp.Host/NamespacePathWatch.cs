@@ -39,7 +39,9 @@ public sealed class NamespacePathWatch : IDisposable
             {
             }
         }
-        return _directory is null || !Descriptor.Exists(_directory.AsRaw, _name);
+        // Whatever else hinders the look says nothing: in procfs, behind our walls, a namespace may not be looked at (EACCES),
+        // and one whose process has ended is not there.
+        return _directory is not null && Descriptor.Find(_directory.AsRaw, _name).Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.ESRCH;
     }
 
     public void Dispose()

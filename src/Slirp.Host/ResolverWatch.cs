@@ -9,10 +9,12 @@ namespace Slirp.Host;
 /// symbolic link turned, or the file at the link's end replaced.</summary>
 /// <remarks>
 /// <para><b>Model.</b> The path is a chain: a link, the link it leads to, and at the end a file that may not exist. The
-/// directory of every member of the chain is watched for that member's name; after any event the chain is walked anew,
-/// watches are set for it, and the file is read. Only a different content is reported.</para>
+/// directory of every member of the chain is watched for that member's name, and so is the file itself, which may be mounted
+/// from elsewhere; after any event the chain is walked anew, watches are set for it, and the file is read. Only a different
+/// content is reported, and what could not be read for want of descriptors or memory is none.</para>
 /// <para><b>Limits.</b> Links beyond <see cref="MaxLinks"/> are not followed. A directory that does not exist is watched
-/// by its nearest ancestor that does. Without inotify (instances used up) the caller asks by the clock.</para>
+/// by its nearest ancestor that does. Without inotify (instances or watches used up), or when the file could not be read for a
+/// moment, the caller asks by the clock (<see cref="NeedsClock"/>).</para>
 /// </remarks>
 public sealed class ResolverWatch : IDisposable
 {
@@ -27,7 +29,7 @@ public sealed class ResolverWatch : IDisposable
     private readonly string _path;
     private readonly Inotify? _inotify;
     private readonly Dictionary<int, HashSet<string>> _watched = []; // names that matter, by watch
-    private bool _isOutOfReach;
+    private bool _isOutOfReach, _isBlind, _isBehind;
     private bool _leadsOut; // the chain's last link points to a directory that cannot be seen
     private readonly HashSet<string> _directories = [];
     private readonly byte[] _file = new byte[ResolverConfiguration.MaxOctets + 1];
@@ -45,6 +47,9 @@ public sealed class ResolverWatch : IDisposable
 
     public ResolverConfiguration Current { get; private set; }
 
+    /// <summary>Not every change is told, or the last one could not be taken in: to be asked again in a moment.</summary>
+    public bool NeedsClock => _inotify is null || _isBlind || _isBehind;
+
     /// <summary>The directories that are watched: what must stay readable if this process gives up its rights to files.</summary>
     public IReadOnlyCollection<string> Directories => _directories;
 
@@ -52,9 +57,10 @@ public sealed class ResolverWatch : IDisposable
     /// <returns>True if <see cref="Current"/> is another one now.</returns>
     public bool TryUpdate()
     {
-        if (!TakeEvents()) return false;
+        if (!TakeEvents() && !NeedsClock) return false;
         WatchChain();
         ResolverConfiguration? read = Read();
+        if (_isBehind) return false;
         if (read is null) return OutOfReach();
         _isOutOfReach = false;
         if (read.IsSameAs(Current)) return false;
@@ -98,7 +104,7 @@ public sealed class ResolverWatch : IDisposable
         _watched.Clear();
         _directories.Clear();
         string path = _path;
-        _leadsOut = false;
+        _leadsOut = _isBlind = false;
         for (int links = 0; links < MaxLinks; links++)
         {
             WatchEntry(path);
@@ -106,6 +112,7 @@ public sealed class ResolverWatch : IDisposable
             path = Path.GetFullPath(target, Path.GetDirectoryName(path) ?? "/");
             _leadsOut = !Directory.Exists(Path.GetDirectoryName(path));
         }
+        WatchFile(path);
         foreach (int watch in old)
             if (!_watched.ContainsKey(watch)) _ = _inotify!.Remove(watch);
     }
@@ -119,11 +126,21 @@ public sealed class ResolverWatch : IDisposable
             _ = _directories.Add(directory);
             if (_inotify is null) return;
             SysResult added = _inotify.Add(directory, Changes | InotifyMask.IN_ONLYDIR);
+            _isBlind |= !added.IsOk;
             if (!added.IsOk) continue;
             if (!_watched.TryGetValue(added.Raw, out HashSet<string>? names)) _watched[added.Raw] = names = [];
             names.Add(Path.GetFileName(entry));
             return;
         }
+    }
+
+    /// <summary>What is mounted there changes without a word to the directory.</summary>
+    private void WatchFile(string path)
+    {
+        if (_inotify is null) return;
+        SysResult added = _inotify.Add(path, Changes | InotifyMask.IN_DONT_FOLLOW);
+        if (added.IsOk) _watched.TryAdd(added.Raw, []); // its events have no name
+        else if (added.Errno is not (Errno.ENOENT or Errno.ENOTDIR or Errno.EACCES)) _isBlind = true;
     }
 
     private static string? LinkTarget(string path)
@@ -143,6 +160,7 @@ public sealed class ResolverWatch : IDisposable
     {
         // O_NONBLOCK: a FIFO in its place must not stop us; it reads as empty.
         SysResult opened = Descriptor.OpenFile(_path, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK | OpenFlags.O_NOCTTY);
+        _isBehind = IsMomentary(opened.Errno);
         if (opened.Errno is Errno.EACCES or Errno.EPERM || opened.Is(Errno.ENOENT) && _leadsOut) return null;
         if (!opened.IsOk) return ResolverConfiguration.Empty;
         using OwnedFd file = OwnedFd.FromKernel(opened.Raw);
@@ -150,9 +168,14 @@ public sealed class ResolverWatch : IDisposable
         while (length < _file.Length)
         {
             SysResult read = Descriptor.Read(file.AsRaw, _file.AsSpan(length));
+            _isBehind = IsMomentary(read.Errno);
             if (!read.IsOk || read.Raw == 0) break;
             length += read.Raw;
         }
         return ResolverConfiguration.Parse(_file.AsSpan(0, length));
     }
+
+    /// <summary>Says nothing about the file. What is no file at all (EISDIR, ENXIO, EAGAIN of a FIFO) names nobody.</summary>
+    private static bool IsMomentary(Errno errno) =>
+        errno is Errno.EMFILE or Errno.ENFILE or Errno.ENOMEM or Errno.EIO or Errno.EINTR or Errno.ESTALE or Errno.ETIMEDOUT;
 }

@@ -8,13 +8,15 @@ namespace Slirp.Host;
 /// sd_watchdog_enabled(3), by their protocol.</summary>
 /// <remarks>
 /// <para>NOTIFY_SOCKET names a datagram socket, by its path or, after '@', by its abstract name. It is opened once, early:
-/// later this process may not open files. What cannot be sent is not sent again.</para>
+/// later this process may not open files. What cannot be sent then is not sent again.</para>
 /// <para>A manager's variables come down to every process below its service. The service is the one that SYSTEMD_EXEC_PID
 /// names where it is set: a container runtime that a unit started must not be called ready because its network is.
 /// The variables stay as they are, for a command that is run.</para>
 /// </remarks>
 public sealed class ServiceManager : IDisposable
 {
+    private const int ReadyPatienceMilliseconds = 1000;
+
     private readonly OwnedFd _socket;
 
     private ServiceManager(OwnedFd socket, TimeSpan? watchdogInterval) =>
@@ -44,7 +46,12 @@ public sealed class ServiceManager : IDisposable
         }
     }
 
-    public void Ready() => Tell("READY=1"u8);
+    /// <summary>It must hear this, or takes the start for failed: its queue may be full for a moment.</summary>
+    public void Ready()
+    {
+        _ = Descriptor.Poll(_socket.AsSocket, PollEvents.POLLOUT, ReadyPatienceMilliseconds, out _);
+        Tell("READY=1"u8);
+    }
 
     public void Stopping() => Tell("STOPPING=1"u8);
 

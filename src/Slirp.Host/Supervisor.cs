@@ -60,7 +60,7 @@ public sealed class Supervisor : IDisposable
     private readonly Wakeup _signal = new();
     private readonly Wakeup _beat = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
-    private bool _needsClock, _isBeatAwaited;
+    private bool _isBeatAwaited;
     private long _beatDue = long.MaxValue; // monotonic nanoseconds
 
     public Supervisor(Worker worker, ResolverWatch resolver, SupervisorOptions options)
@@ -70,8 +70,8 @@ public sealed class Supervisor : IDisposable
         Watch(_signal.Fd, EpollEvents.EPOLLIN, Source.Signal);
         Watch(_beat.Fd, EpollEvents.EPOLLIN, Source.WorkerBeat);
         if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
-        if (options.NamespacePath is NamespacePathWatch path) WatchOrAskByClock(path.Fd, Source.NamespacePath);
-        WatchOrAskByClock(resolver.Fd, Source.Resolver);
+        if (options.NamespacePath?.Fd is InotifyFd path) Watch(path, EpollEvents.EPOLLIN, Source.NamespacePath);
+        if (resolver.Fd is InotifyFd file) Watch(file, EpollEvents.EPOLLIN, Source.Resolver);
         if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
         foreach (PosixSignal signal in options.Signals)
             _registrations.Add(Register(signal));
@@ -109,6 +109,8 @@ public sealed class Supervisor : IDisposable
 
     private bool AreAddressesBehind => _options.HostAddresses is { IsBehind: true };
 
+    private bool IsPathUnwatched => _options.NamespacePath is { Fd: null };
+
     private void RunWorker()
     {
         try
@@ -136,9 +138,8 @@ public sealed class Supervisor : IDisposable
             }
             if (count > 0) continue;
             if (AreAddressesBehind) _ = OnEvent(Source.HostAddresses);
-            if (!_needsClock) continue;
-            if (OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
-            _ = OnEvent(Source.Resolver);
+            if (IsPathUnwatched && OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
+            if (_resolver.NeedsClock) _ = OnEvent(Source.Resolver);
         }
     }
 
@@ -191,7 +192,7 @@ public sealed class Supervisor : IDisposable
     /// <returns>Nanoseconds, or -1 if only events are waited for.</returns>
     private long Patience()
     {
-        long patience = _needsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
+        long patience = IsPathUnwatched || _resolver.NeedsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
         if (_beatDue != long.MaxValue && !_isBeatAwaited)
             patience = Math.Min(patience, Math.Max(0, _beatDue - MonotonicClock.Nanoseconds));
         return patience == long.MaxValue ? -1 : patience;
@@ -232,12 +233,6 @@ public sealed class Supervisor : IDisposable
         context.Cancel = true; // the runtime would end the process itself
         if (_options.OnSignal?.Invoke(context.Signal) == true) return;
         _signal.Signal();
-    }
-
-    private void WatchOrAskByClock(InotifyFd? fd, Source source)
-    {
-        if (fd is InotifyFd descriptor) Watch(descriptor, EpollEvents.EPOLLIN, source);
-        else _needsClock = true;
     }
 
     private void Watch<T>(T descriptor, EpollEvents events, Source source) where T : struct, IDescriptor =>

@@ -43,6 +43,12 @@ public sealed partial class Worker : IDisposable
     /// server on this machine.</summary>
     private const int PollsBeforeSleep = 50;
 
+    /// <summary>At the end: the guest's last segments and what hosts have still to take of it are waited for so long, or until
+    /// nothing has come for <see cref="Quiet"/>.</summary>
+    private static readonly TimeSpan LongestFarewell = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(20);
+
     private readonly TapFd _tap;
     private readonly bool _hasVnetHeader;
     private readonly Epoll _epoll = new();
@@ -141,12 +147,29 @@ public sealed partial class Worker : IDisposable
             _sheds.Look(now);
             CollectEvents(mayWait: !_stopping && !worked && !HasWork(), now);
         }
+        SeeOff();
         Inbound.CloseAll();
         _tcp.CloseAll();
         _udp.CloseAll();
         _icmp.CloseAll();
         _reassembler.CloseAll();
         _state = LoopState.Ended;
+    }
+
+    /// <summary>A program that has sent, closed and ended may count on what it sent to arrive, here as on the host.</summary>
+    private void SeeOff()
+    {
+        Instant now = Now(), end = now + LongestFarewell, quietAt = now + Quiet;
+        while (LinkError == Errno.None && now < end && (now < quietAt || _tcp.HasUndelivered))
+        {
+            bool worked = ReadFrames(now);
+            if (worked) quietAt = now + Quiet;
+            worked |= RunEngines(now);
+            _dispatcher.FireTimers(now);
+            int count = worked ? _epoll.Poll(_events).Raw : _epoll.WaitNanoseconds(_events, Quiet.Ticks * 100 / 4).Raw;
+            now = Now();
+            for (int i = 0; i < count; i++) Dispatch(EventTarget.Unpack(_events[i].Data), _events[i].Events, now);
+        }
     }
 
     public void Dispose()

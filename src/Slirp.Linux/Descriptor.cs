@@ -93,11 +93,12 @@ public static class Descriptor
         writeEnd = OwnedFd.FromKernel(ends[1]);
     }
 
-    /// <summary>Whether an entry of an open directory exists (faccessat(2)); a link counts if it leads somewhere.</summary>
-    public static unsafe bool Exists<T>(T directory, string name) where T : struct, IDescriptor
+    /// <summary>Looks for an entry of an open directory (faccessat(2)); a link counts if it leads somewhere.</summary>
+    /// <returns>ENOENT if there is none; other errors do not say.</returns>
+    public static unsafe SysResult Find<T>(T directory, string name) where T : struct, IDescriptor
     {
         fixed (byte* p = CString.Encode(name)) // pinned for the call
-            return Libc.Call(Syscalls.faccessat, directory.Value, (nint)p, 0).IsOk;
+            return Libc.Call(Syscalls.faccessat, directory.Value, (nint)p, 0);
     }
 
     /// <summary>Removes an entry of an open directory (unlinkat(2)).</summary>

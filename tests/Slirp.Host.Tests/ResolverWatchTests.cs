@@ -29,6 +29,20 @@ public sealed class ResolverWatchTests : IDisposable
         Names(watch, "192.0.2.2");
     }
 
+    /// <summary>As where it is mounted from elsewhere, in a container: its directory is told nothing.</summary>
+    [Fact]
+    public void Written_under_another_name()
+    {
+        Directory.CreateDirectory(PathOf("elsewhere"));
+        File.WriteAllText(PathOf("elsewhere/conf"), "nameserver 192.0.2.1\n");
+        using (var ln = System.Diagnostics.Process.Start("ln", [PathOf("elsewhere/conf"), PathOf("resolv.conf")])) ln.WaitForExit();
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.WriteAllText(PathOf("elsewhere/conf"), "nameserver 192.0.2.2\n");
+        Names(watch, "192.0.2.2");
+        File.WriteAllText(PathOf("elsewhere/conf"), "nameserver 192.0.2.3\n");
+        Names(watch, "192.0.2.3");
+    }
+
     [Fact]
     public void Replaced_by_rename()
     {

@@ -33,6 +33,9 @@ public sealed partial class FakeSocket(FakeHost host, HostSocket handle, FakeSoc
     /// <summary>The host's address it speaks from: none, unless the script says so.</summary>
     public IpAddress LocalAddress { get; set; }
 
+    /// <summary>The peer has acknowledged all that was sent.</summary>
+    public bool IsDelivered { get; set; } = true;
+
     /// <summary>How long a silence its peer is allowed; null if nobody asked.</summary>
     public TimeSpan? KeepAliveIdle { get; internal set; }
 

@@ -32,6 +32,8 @@ public readonly struct FakeWorld(FakeHost host) : IWorld
 
     public void ShutdownSend(HostSocket socket) => host[socket].ShutdownSend();
 
+    public bool IsDelivered(HostSocket socket) => host[socket].IsDelivered;
+
     public void Close(HostSocket socket, bool reset) => host.Close(socket, reset);
 
     public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket) =>

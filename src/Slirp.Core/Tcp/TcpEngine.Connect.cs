@@ -193,7 +193,8 @@ public sealed partial class TcpEngine<TWorld>
                 reason = CloseReason.HostRefused;
                 SendResetToSyn(flow);
                 break;
-            case HostError.HostUnreachable or HostError.NetworkUnreachable or HostError.AccessDenied:
+            // The rest is what routes say in other words: EINVAL of a blackhole.
+            case HostError.HostUnreachable or HostError.NetworkUnreachable or HostError.AccessDenied or HostError.Other:
                 reason = CloseReason.HostUnreachable;
                 SendUnreachable(flow.GuestMac, flow.Key, flow.Irs, error, now);
                 break;

@@ -6,7 +6,7 @@ namespace Slirp.Core.Tcp;
 // Segments of an open connection, in the order of RFC 9293 section 3.10.7.4, one function a check.
 public sealed partial class TcpEngine<TWorld>
 {
-    private void OnSegmentInConnection(TcpFlow flow, in GuestSegment segment, Instant now)
+    private void OnSegmentInConnection(TcpFlow flow, MacAddress source, in GuestSegment segment, Instant now)
     {
         if (IsOldDuplicate(flow, segment, now)) return;
         if (IsRepeatedSyn(flow, segment))
@@ -42,6 +42,7 @@ public sealed partial class TcpEngine<TWorld>
         UpdateTimestamp(flow, segment);
         if (flow.Guest == GuestTcpState.SynReceived && !TryEstablish(flow, segment, now)) return;
         if (!TryAcknowledge(flow, segment, now)) return;
+        flow.GuestMac = source; // whoever knows all these numbers is the guest, whatever its station is called now
         if (flow.Guest == GuestTcpState.Closed) return; // it was the ACK of our FIN
         if (segment.PayloadLength > 0 || segment.Has(TcpFlags.Fin)) OnPayload(flow, segment, now);
         if (flow.Guest != GuestTcpState.Closed) Enqueue(flow);
@@ -64,7 +65,7 @@ public sealed partial class TcpEngine<TWorld>
         }
         // A repeated FIN starts the wait over (RFC 9293 section 3.10.7.4, eighth check).
         if (segment.Has(TcpFlags.Fin) && segment.Sequence + segment.Length == flow.RcvNxt) flow.LifeAt = now + _parameters.TimeWait;
-        OnSegmentInConnection(flow, segment, now);
+        OnSegmentInConnection(flow, source, segment, now);
     }
 
     /// <summary>PAWS (RFC 7323 section 5.3): an old timestamp is an old segment. Answered, in case the guest lost our ACK.</summary>
@@ -102,9 +103,9 @@ public sealed partial class TcpEngine<TWorld>
     }
 
     /// <summary>RFC 9293 section 3.8.4: a segment that the window has passed, empty or with one octet, to provoke an
-    /// acknowledgment. The same within a second is a retransmission.</summary>
+    /// acknowledgment. The same within a second is a retransmission, and where our window is shut it asks for room.</summary>
     private static bool IsKeepAlive(TcpFlow flow, in GuestSegment segment, Instant now) =>
-        segment.PayloadLength <= 1 && (segment.Flags & (TcpFlags.Syn | TcpFlags.Fin)) == 0
+        flow.ToHost.IsEmpty && flow.RcvAdv.IsAfter(flow.RcvNxt) && segment.PayloadLength <= 1 && (segment.Flags & (TcpFlags.Syn | TcpFlags.Fin)) == 0
         && segment.Sequence == flow.RcvNxt + -1 && now - flow.LastHeard >= TimeSpan.FromSeconds(1);
 
     /// <summary>The guest wants to know whether its peer is alive. We are; so its peer is asked the same from now on, as
@@ -132,7 +133,10 @@ public sealed partial class TcpEngine<TWorld>
             Challenge(flow, now);
             return;
         }
-        Close(flow, CloseReason.GuestReset);
+        // Linux forgets a connection a minute after its close, and says so when it is asked. That is no word to the peer.
+        bool isForgotten = flow.GuestFinReceived && flow.UnansweredProbes > 0 && flow.InFlight == 0;
+        if (isForgotten) LeaveToHost(flow, CloseReason.GuestReset, now);
+        else Close(flow, CloseReason.GuestReset);
     }
 
     /// <summary>RFC 5961 section 7: a flow's challenges are limited, each flow's by itself, for a limit that all share tells

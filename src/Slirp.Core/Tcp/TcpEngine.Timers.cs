@@ -178,7 +178,12 @@ public sealed partial class TcpEngine<TWorld>
     {
         if (flow.UnansweredProbes >= limit)
         {
-            Abort(flow, CloseReason.GuestSilent);
+            if (flow.GuestFinReceived && flow.InFlight == 0)
+            {
+                SendReset(flow);
+                LeaveToHost(flow, CloseReason.GuestSilent, now);
+            }
+            else Abort(flow, CloseReason.GuestSilent);
             return;
         }
         flow.UnansweredProbes++;

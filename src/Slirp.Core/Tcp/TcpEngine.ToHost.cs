@@ -5,6 +5,9 @@ namespace Slirp.Core.Tcp;
 // What the host socket takes: at once, when it is writable again, or never.
 public sealed partial class TcpEngine<TWorld>
 {
+    /// <summary>How long a guest may go on writing to a peer that has reset before it is told.</summary>
+    private static readonly TimeSpan DeafPatience = TimeSpan.FromSeconds(2);
+
     /// <returns>Octets the socket took, 0 if it is full, negative if it is broken.</returns>
     private int SendToHost(TcpFlow flow, ReadOnlySpan<byte> octets)
     {
@@ -28,11 +31,14 @@ public sealed partial class TcpEngine<TWorld>
     /// the guest gets it, as a program on the host would: the reset comes behind it.</summary>
     private void OnHostRefusesData(TcpFlow flow)
     {
-        if ((flow.Host & HostTcpState.CanReceive) == 0)
+        // A guest that writes on and reads nothing, its window shut, would never come to that reset.
+        bool isDeaf = flow.IsHostBroken && flow.SndWnd <= (uint)flow.InFlight && flow.LastHeard - flow.HostBrokenAt >= DeafPatience;
+        if ((flow.Host & HostTcpState.CanReceive) == 0 || isDeaf)
         {
             Abort(flow, CloseReason.HostReset);
             return;
         }
+        if (!flow.IsHostBroken) flow.HostBrokenAt = flow.LastHeard;
         flow.Host &= ~HostTcpState.CanSend;
         flow.IsHostBroken = flow.HostReadable = flow.HostEndSignalled = true;
         flow.HostWritable = false;

@@ -119,7 +119,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
                 OnSegmentAfterTheEnd(flow, source, segment, now);
                 break;
             default:
-                OnSegmentInConnection(flow, segment, now);
+                OnSegmentInConnection(flow, source, segment, now);
                 break;
         }
         _current = null;
@@ -202,11 +202,27 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         Rearm(flow);
     }
 
-    /// <summary>Resets every connection, both ways: the process is about to end.</summary>
+    /// <summary>Some host has still to take what a guest has sent and heard acknowledged.</summary>
+    public bool HasUndelivered
+    {
+        get
+        {
+            for (int slot = 0; slot < _flows.SlotCount; slot++)
+                if (_flows.At(slot) is TcpFlow { ToHost.IsEmpty: false }) return true;
+            return false;
+        }
+    }
+
+    /// <summary>Resets every connection, both ways, for the process is about to end: but those that the guest has closed, whose
+    /// last octets are with the host's kernel, which delivers them without us.</summary>
     public void CloseAll()
     {
         for (int slot = 0; slot < _flows.SlotCount; slot++)
-            if (_flows.At(slot) is TcpFlow flow) Abort(flow, CloseReason.Shutdown);
+        {
+            if (_flows.At(slot) is not TcpFlow flow) continue;
+            if (flow.GuestFinReceived && flow.ToHost.IsEmpty && !flow.IsHostBroken) CloseSocket(flow, reset: false);
+            Abort(flow, CloseReason.Shutdown);
+        }
         if (_spare is OwnedFrame spare) _pool.Release(spare);
         _spare = null;
     }
@@ -243,6 +259,35 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         flow.ToHost.Clear(_pool);
         flow.ToGuest.Clear(_pool);
         flow.OutOfOrder?.Clear(_pool);
+    }
+
+    /// <summary>The guest has closed the connection and forgotten it since. What it had sent goes its way nevertheless: with the
+    /// kernel if that has all of it, else the flow stays until the kernel has.</summary>
+    private void LeaveToHost(TcpFlow flow, CloseReason reason, Instant now)
+    {
+        if (flow.IsHostBroken || !flow.Socket.IsOpen || flow.Guest == GuestTcpState.TimeWait)
+        {
+            Close(flow, reason);
+            return;
+        }
+        if (flow.ToHost.IsEmpty)
+        {
+            // What is all delivered is reset, so that the peer hears of it too.
+            if (!_world.IsDelivered(flow.Socket)) CloseSocket(flow, reset: false);
+            Close(flow, reason);
+            return;
+        }
+        _budget.Adjust(flow.ToGuest.Length, 0);
+        flow.ToGuest.Clear(_pool);
+        flow.SndUna = flow.SndNxt;
+        flow.Sent = null;
+        flow.RetransmitAt = flow.PersistAt = flow.ReorderAt = flow.TailProbeAt = Instant.Never;
+        flow.TailProbe = null;
+        flow.Host &= ~HostTcpState.CanReceive;
+        flow.HostReadable = flow.AckPending = false;
+        flow.FinAcknowledged = true;
+        if (flow.Guest == GuestTcpState.CloseWait) flow.Enter(GuestTcpState.LastAck);
+        else if (flow.Guest == GuestTcpState.Closing) EnterTimeWait(flow, now);
     }
 
     private void CloseSocket(TcpFlow flow, bool reset)

@@ -112,6 +112,7 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     /// <summary>The socket takes nothing any more: what it still gives goes to the guest, and a reset behind it.</summary>
     internal bool IsHostBroken;
+    internal Instant HostBrokenAt;
     internal int HostRetries;
 
     /// <summary>The guest has asked whether its peer is alive, and the host's kernel asks for it.</summary>

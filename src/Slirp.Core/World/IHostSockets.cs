@@ -84,6 +84,9 @@ public interface IHostSockets
     /// <summary>No more will be sent: FIN after what is buffered.</summary>
     void ShutdownSend(HostSocket socket);
 
+    /// <summary>After <see cref="ShutdownSend"/>: the peer has acknowledged everything, the end included.</summary>
+    bool IsDelivered(HostSocket socket);
+
     /// <summary>Closes; <paramref name="reset"/> sends RST and discards what is buffered.</summary>
     void Close(HostSocket socket, bool reset);
 

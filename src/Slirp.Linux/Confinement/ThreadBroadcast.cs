@@ -33,8 +33,9 @@ public sealed unsafe class ThreadBroadcast : IDisposable
     private const int PatienceMilliseconds = 10_000; // a machine may stand still for a while
 
     private readonly OwnedFd _tasks; // opened while procfs can be seen
+    private bool _isBlocked; // some thread will not take the signal: there is no use in waiting
 
-    private ThreadBroadcast(OwnedFd tasks) => _tasks = tasks;
+    private ThreadBroadcast(OwnedFd tasks) => (_tasks, _isBlocked) = (tasks, IsSignalBlocked());
 
     public static bool IsSupported => RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
@@ -52,6 +53,7 @@ public sealed unsafe class ThreadBroadcast : IDisposable
     public SysResult Make(IReadOnlyList<PreparedCall> calls)
     {
         if (!IsSupported) return SysResult.Failure(Errno.EOPNOTSUPP);
+        if (_isBlocked) return SysResult.Failure(Errno.ETIMEDOUT);
         var results = (int*)Libc.MapPrivate(Results.Length);
         byte[] program = Translate(calls, results, out int restorer);
         var code = (byte*)Libc.MapPrivate((nuint)program.Length);
@@ -60,8 +62,22 @@ public sealed unsafe class ThreadBroadcast : IDisposable
         if (result.IsOk) result = Send(code, restorer, results);
         // A thread that has counted itself off is still on its way back through the code, and one that has not may yet
         // come by: the page stays.
-        if (!result.Is(Errno.ETIMEDOUT)) Libc.Unmap(results, Results.Length);
+        _isBlocked = result.Is(Errno.ETIMEDOUT);
+        if (!_isBlocked) Libc.Unmap(results, Results.Length);
         return result;
+    }
+
+    /// <summary>Whether whoever started this program had the signal blocked (proc_pid_status(5), SigBlk): threads inherit it.</summary>
+    private static bool IsSignalBlocked()
+    {
+        const string field = "SigBlk:";
+        foreach (string line in File.ReadLines("/proc/self/status"))
+        {
+            if (!line.StartsWith(field, StringComparison.Ordinal)) continue;
+            return ulong.TryParse(line.AsSpan(field.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong blocked)
+                && (blocked >> Signal - 1 & 1) != 0;
+        }
+        return false;
     }
 
     private SysResult Send(byte* code, int restorer, int* results)

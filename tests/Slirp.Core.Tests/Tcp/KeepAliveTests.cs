@@ -72,6 +72,43 @@ public sealed class KeepAliveTests : TcpConversation
         Host.IsReset();
     }
 
+    /// <summary>Linux forgets a connection a minute after its program has closed it, however slow the other end is to take what
+    /// was sent: which is with the host's kernel, or with us.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_one_that_has_forgotten_had_sent_still_arrives(bool isWithUs)
+    {
+        Guest.Connects();
+        Host.Socket.IsDelivered = false;
+        if (isWithUs) Host.Socket.LimitSend(4);
+        Guest.Sends(Ack, data: "all of it"u8);
+        Guest.Sends(FinAck);
+        World.AdvanceSeconds(15.1);
+        Guest.Sends(Rst, seq: 11);
+        if (isWithUs)
+        {
+            Assert.True(Host.Socket.IsOpen);
+            Host.Socket.MakeRoom(1000);
+            World.Turn();
+        }
+        Host.Hears("all of it"u8);
+        Host.IsClosedPolitely();
+        FlowIsGone();
+    }
+
+    /// <summary>A probe of a window that we have shut looks like a keep-alive, and says nothing about the peer.</summary>
+    [Fact]
+    public void A_guest_that_waits_for_room_asks_nobody_whether_he_lives()
+    {
+        Guest.Connects();
+        Host.Socket.LimitSend(0);
+        Guest.Sends(Ack, data: "waits here"u8);
+        World.AdvanceSeconds(3);
+        Guest.Sends(Ack, seq: 10);
+        Assert.Null(Host.Socket.KeepAliveIdle);
+    }
+
     [Fact]
     public void One_that_answers_may_wait_as_long_as_it_likes()
     {
