@@ -3,6 +3,7 @@ using Slirp.Core.Network;
 using Slirp.Linux;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Netlink;
+using Slirp.Linux.Sockets;
 using Slirp.Wire;
 
 namespace Slirp.Cli;
@@ -33,11 +34,24 @@ internal static class GuestInterface
         NetworkPlan plan = GuestNetwork.PlanFor(network, new MacAddress(tap.HardwareAddress));
         // As slirp4netns leaves it: multicast goes no further than this interface, so nobody is told that it would.
         route.SetUpWithoutMulticast(tap);
-        route.AddAddress(
-            tap, NetAddress.Ipv4(plan.Guest.Value), plan.PrefixLength, NetAddress.Ipv4(plan.SubnetBroadcast.Value));
+        var guest = NetAddress.Ipv4(plan.Guest.Value);
+        RemoveFormerAddress(route, tap, guest, plan.PrefixLength);
+        route.AddAddress(tap, guest, plan.PrefixLength, NetAddress.Ipv4(plan.SubnetBroadcast.Value));
         route.AddDefaultRoute(tap, NetAddress.Ipv4(plan.Gateway.Value));
         if (plan.EnableIpv6) ConfigureIpv6(route, tap, plan, warn);
         return tap;
+    }
+
+    /// <summary>An interface that was there before may have an address of another time: as slirp4netns does (SIOCSIFADDR), the
+    /// first one gives way, for it is the one that programs would speak from.</summary>
+    private static void RemoveFormerAddress(RouteSocket route, LinkInfo tap, NetAddress guest, int prefixLength)
+    {
+        foreach (AddressInfo former in route.ListAddresses(SocketFamily.AF_INET))
+        {
+            if (former.LinkIndex != tap.Index) continue;
+            if (former.Address != guest || former.PrefixLength != prefixLength) route.RemoveAddress(tap, former.Address, former.PrefixLength);
+            return;
+        }
     }
 
     public static void RaiseTransmitQueue(RouteSocket route, LinkInfo tap)

@@ -21,6 +21,31 @@ public class ConfigureTests
             Assert.Equal("10.0.2.2", await DefaultGatewayAsync(network, "-4"));
         });
 
+    /// <summary>On an interface that was there before the address of another time gives way; other ways out stay, behind ours.</summary>
+    [EndToEndFact]
+    public Task What_was_there_before_gives_way_or_stays() =>
+        GuestNetwork.WithAsync(
+            new SlirpPlan
+            {
+                Ipv6 = false,
+                Before = async network =>
+                {
+                    foreach (string command in (string[])
+                        [
+                            $"ip tuntap add {GuestNetwork.TapName} mode tap", $"ip address add 10.0.2.99/24 dev {GuestNetwork.TapName}",
+                            "ip link add d0 type veth peer name d1", "ip address add 10.5.0.1/24 dev d0", "ip link set d0 up", "ip link set d1 up",
+                            "ip route add default via 10.5.0.9",
+                        ])
+                        await network.GuestRunsAsync(command);
+                },
+            },
+            async network =>
+            {
+                Assert.Equal(["10.0.2.100/24"], await AddressesAsync(network, "inet"));
+                string routes = (await network.Guest.RunAsync("ip", "route", "show", "default")).Succeeded();
+                Assert.Matches(@"^default via 10\.0\.2\.2 dev tap0.*\ndefault via 10\.5\.0\.9 dev d0", routes);
+            });
+
     [EndToEndFact]
     public Task Options_m_cidr_and_macaddress_are_obeyed() =>
         GuestNetwork.WithAsync(

@@ -67,6 +67,21 @@ public class LifetimeTests
         Assert.Equal(0, (await slirp.WaitAsync()).Status);
     }
 
+    /// <summary>Such a path is looked at once a second, and behind our walls the look is refused: that is no word of its end.
+    /// So the test waits for more than one look.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task A_namespace_in_procfs_is_served_as_long_as_its_process_lives()
+    {
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        await using SlirpProcess slirp = SlirpProcess.Start(
+            [Machine.Binary, "-c", "-r", "3", "-e", "4", "--netns-type=path", $"/proc/{guest.Pid}/ns/net", GuestNetwork.TapName]);
+        await slirp.ReadyAsync();
+        await Task.Delay(2500);
+        (await guest.RunAsync("ip", "link", "show", GuestNetwork.TapName)).Succeeded();
+        guest.End();
+        Assert.Equal(0, (await slirp.WaitAsync()).Status);
+    }
+
     /// <summary>There is nothing left to serve; whoever waits for this process learns it at once.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public Task The_removal_of_the_interface_ends_it() =>

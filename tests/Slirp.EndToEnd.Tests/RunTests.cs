@@ -176,6 +176,29 @@ public class RunTests
         Assert.Equal("hello from the host\n", outcome.Succeeded());
     }
 
+    /// <summary>Whoever has sent, closed and ended may count on what it sent, as on the host: also where the other end is slow to
+    /// take it, and has taken next to nothing when the network ends.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(100_000, true)]
+    [InlineData(3_000_000, false)]
+    public async Task What_the_command_has_sent_arrives_after_its_end(int length, bool waits)
+    {
+        var ended = new TaskCompletionSource();
+        var received = new TaskCompletionSource<int>();
+        await using var server = new TcpServer(OwnNetwork.Instance, IPAddress.Loopback, async socket =>
+        {
+            if (waits) await ended.Task;
+            var buffer = new byte[1 << 16];
+            int sum = 0;
+            for (int count; (count = await socket.ReceiveAsync(buffer)) > 0; sum += count)
+                if (!waits) await Task.Delay(1);
+            received.SetResult(sum);
+        });
+        (await RunAsync(false, "bash", "-c", $"head -c {length} /dev/zero >/dev/tcp/10.0.2.2/{server.Port}")).Succeeded();
+        ended.SetResult();
+        Assert.Equal(length, await received.Task.WithinAsync("the end of what was sent"));
+    }
+
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task The_command_s_machine_is_as_it_was()
     {

@@ -8,7 +8,7 @@ namespace Slirp.Linux.Netlink;
 /// <summary>An address of an interface.</summary>
 public sealed record AddressInfo(int LinkIndex, NetAddress Address, int PrefixLength, RouteScope Scope, AddressFlags Flags);
 
-// Addresses: RTM_NEWADDR, RTM_GETADDR.
+// Addresses: RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR.
 public sealed partial class RouteSocket
 {
     /// <summary>Adds an address, or changes the flags of one that is there.</summary>
@@ -33,6 +33,15 @@ public sealed partial class RouteSocket
         if (broadcast is NetAddress all) request.Attribute(AddressAttribute.IFA_BROADCAST, all);
         if (flags != AddressFlags.None) request.Attribute(AddressAttribute.IFA_FLAGS, (uint)flags);
         Change(request, "RTM_NEWADDR", $"{link.Name} ({address}/{prefixLength})", address.IsIpv4 ? null : "IPv6 may be switched off (net.ipv6.conf.*.disable_ipv6)");
+    }
+
+    /// <summary>Takes an address away, and with a primary IPv4 one those of its network that came after it.</summary>
+    public void RemoveAddress(LinkInfo link, NetAddress address, int prefixLength)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestCapacity], MessageType.RTM_DELADDR, MessageFlag.NLM_F_ACK);
+        request.Put(new ifaddrmsg { ifa_family = (byte)address.Family, ifa_prefixlen = (byte)prefixLength, ifa_index = (uint)link.Index });
+        request.Attribute(AddressAttribute.IFA_LOCAL, address);
+        Change(request, "RTM_DELADDR", $"{link.Name} ({address}/{prefixLength})", unless: Errno.EADDRNOTAVAIL);
     }
 
     /// <param name="family">AF_UNSPEC for both.</param>

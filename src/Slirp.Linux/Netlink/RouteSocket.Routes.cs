@@ -30,7 +30,8 @@ public sealed partial class RouteSocket
     private const byte RTPROT_BOOT = 3;
     private const uint RTM_F_CLONED = 0x200;
 
-    /// <summary>Adds a default route of the gateway's family, or replaces the one with the same metric.</summary>
+    /// <summary>Adds a default route of the gateway's family: IPv4 in front of those with the same metric, which stay (as
+    /// SIOCADDRT does); an IPv6 one with the same metric is replaced, or the kernel would use both in turn.</summary>
     /// <param name="link">The interface it leaves by; must be up.</param>
     /// <param name="gateway">An address on that link.</param>
     /// <param name="source">The address to send from where a program does not say.</param>
@@ -38,11 +39,12 @@ public sealed partial class RouteSocket
     public void AddDefaultRoute(LinkInfo link, NetAddress gateway, NetAddress? source = null, int mtu = 0) =>
         AddRoute(link, null, 0, gateway, source, mtu);
 
-    /// <summary>Adds or replaces a route; see <see cref="RouteInfo"/> for the arguments.</summary>
+    /// <summary>Adds a route, as <see cref="AddDefaultRoute"/> says; see <see cref="RouteInfo"/> for the arguments.</summary>
     public void AddRoute(LinkInfo link, NetAddress? destination, int prefixLength, NetAddress? gateway, NetAddress? source = null, int mtu = 0)
     {
-        const MessageFlag create = MessageFlag.NLM_F_ACK | MessageFlag.NLM_F_CREATE | MessageFlag.NLM_F_REPLACE;
+        MessageFlag create = MessageFlag.NLM_F_ACK | MessageFlag.NLM_F_CREATE;
         SocketFamily family = (gateway ?? destination ?? source ?? throw new ArgumentException("a route needs a gateway or a destination")).Family;
+        if (family == SocketFamily.AF_INET6) create |= MessageFlag.NLM_F_REPLACE;
         var request = new NetlinkRequest(stackalloc byte[RequestCapacity], MessageType.RTM_NEWROUTE, create);
         request.Put(new rtmsg
         {
@@ -64,7 +66,7 @@ public sealed partial class RouteSocket
             request.EndNested(metrics);
         }
         string target = destination is null ? "default" : $"{destination}/{prefixLength}";
-        Change(request, "RTM_NEWROUTE", $"{link.Name} ({target}{(gateway is null ? "" : $" via {gateway}")})");
+        Change(request, "RTM_NEWROUTE", $"{link.Name} ({target}{(gateway is null ? "" : $" via {gateway}")})", unless: Errno.EEXIST);
     }
 
     /// <param name="family">AF_INET or AF_INET6.</param>

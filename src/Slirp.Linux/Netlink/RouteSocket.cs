@@ -27,11 +27,12 @@ public sealed partial class RouteSocket : NetlinkSocket
     }
 
     /// <summary>Sends a request that changes something and waits for its acknowledgement.</summary>
-    private void Change(NetlinkRequest request, string step, string subject, string? remedy = null)
+    /// <param name="unless">This answer is none: what was asked for is so already.</param>
+    private void Change(NetlinkRequest request, string step, string subject, string? remedy = null, Errno unless = Errno.None)
     {
         int nothing = 0;
         SysResult result = Converse(request, ref nothing, static (ref _, _, _) => { }, out string? detail);
-        if (!result.IsOk) throw new LinuxException(step, subject, result.Errno, remedy ?? RemedyFor(result.Errno), detail);
+        if (!result.IsOk && result.Errno != unless) throw new LinuxException(step, subject, result.Errno, remedy ?? RemedyFor(result.Errno), detail);
     }
 
     private static string? RemedyFor(Errno errno) => errno switch
