@@ -49,7 +49,7 @@ internal sealed class ControlCommands(IForwards forwards, NetworkPlan plan, Acti
     private byte[] Remove(ControlArguments arguments)
     {
         if (!arguments.TryReadInteger("id", 1, int.MaxValue, out int id)) return ControlReply.Error("remove_hostfwd: bad arguments.id");
-        if (!forwards.Remove(id)) return ControlReply.Error("remove_hostfwd: slirp_remove_hostfwd failed", $"there is no forward {id}");
+        if (!forwards.Remove(id)) return ControlReply.Error("remove_hostfwd: bad arguments.id", $"there is no forward {id}");
         return ReturnObject(static _ => { });
     }
 

@@ -143,7 +143,7 @@ public class ControlCommandsTests
             $$$"""{"entries":[{{{entry}}},{{{range}}}],"return":{"entries":[{{{entry}}},{{{range}}}]}}""",
             Reply("""{"execute":"list_hostfwd"}"""));
         Assert.Equal(
-            """{"error":{"desc":"bad request: remove_hostfwd: slirp_remove_hostfwd failed","detail":"there is no forward 1"}}""",
+            """{"error":{"desc":"bad request: remove_hostfwd: bad arguments.id","detail":"there is no forward 1"}}""",
             Reply("""{"execute":"remove_hostfwd","arguments":{"id":1}}"""));
     }
 
