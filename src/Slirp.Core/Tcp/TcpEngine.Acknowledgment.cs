@@ -143,6 +143,7 @@ public sealed partial class TcpEngine<TWorld>
             case GuestTcpState.LastAck:
                 // All the guest sent is with the host kernel, or still in our queue: then the flow stays for that.
                 if (flow.ToHost.IsEmpty) Close(flow, CloseReason.Finished);
+                else flow.LifeAt = now + _parameters.TimeWait;
                 break;
         }
     }

@@ -7,6 +7,9 @@ namespace Slirp.Core.Tcp;
 // reordering and tail probe (RFC 8985), and asking a socket again that has had no memory.
 public sealed partial class TcpEngine<TWorld>
 {
+    /// <summary>They come a second apart, then two, four: a minute in all.</summary>
+    private const int MaxFutileRetries = 6;
+
     private void StartRetransmitTimer(TcpFlow flow, Instant now)
     {
         if (flow.RetransmitAt == Instant.Never) flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
@@ -66,9 +69,11 @@ public sealed partial class TcpEngine<TWorld>
 
     private void OnLifeEnd(TcpFlow flow, Instant now)
     {
-        // The host has still to take what the guest sent: the entry stays until it has, or its kernel gives up.
-        if (!flow.ToHost.IsEmpty) flow.LifeAt = now + _parameters.TimeWait;
-        else Close(flow, CloseReason.Finished);
+        // The host has still to take what the guest sent: the entry stays until it has, or has taken nothing for a minute, when
+        // the guest's kernel would have given up as well.
+        if (flow.ToHost.IsEmpty) Close(flow, CloseReason.Finished);
+        else if (flow.HostRetries >= MaxFutileRetries) Close(flow, CloseReason.HostTimedOut);
+        else flow.LifeAt = now + _parameters.TimeWait;
     }
 
     private void OnRetransmitTimeout(TcpFlow flow, Instant now)

@@ -286,6 +286,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         flow.Host &= ~HostTcpState.CanReceive;
         flow.HostReadable = flow.AckPending = false;
         flow.FinAcknowledged = true;
+        flow.LifeAt = now + _parameters.TimeWait;
         if (flow.Guest == GuestTcpState.CloseWait) flow.Enter(GuestTcpState.LastAck);
         else if (flow.Guest == GuestTcpState.Closing) EnterTimeWait(flow, now);
     }

@@ -97,6 +97,23 @@ public sealed class KeepAliveTests : TcpConversation
         FlowIsGone();
     }
 
+    /// <summary>Else a guest could leave behind as many as it likes.</summary>
+    [Fact]
+    public void A_host_that_takes_nothing_of_it_is_waited_for_a_minute_or_two()
+    {
+        Guest.Connects();
+        Host.Socket.LimitSend(4);
+        Guest.Sends(Ack, data: "all of it"u8);
+        Guest.Sends(FinAck);
+        World.AdvanceSeconds(15.1);
+        Guest.Sends(Rst, seq: 11);
+        World.AdvanceSeconds(30);
+        Assert.True(Host.Socket.IsOpen);
+        World.AdvanceSeconds(120);
+        FlowIsGone();
+        Host.IsReset();
+    }
+
     /// <summary>A probe of a window that we have shut looks like a keep-alive, and says nothing about the peer.</summary>
     [Fact]
     public void A_guest_that_waits_for_room_asks_nobody_whether_he_lives()
