@@ -231,8 +231,15 @@ public sealed class Supervisor : IDisposable
     private void OnSignal(PosixSignalContext context)
     {
         context.Cancel = true; // the runtime would end the process itself
-        if (_options.OnSignal?.Invoke(context.Signal) == true) return;
-        _signal.Signal();
+        try
+        {
+            if (_options.OnSignal?.Invoke(context.Signal) == true) return;
+            _signal.Signal();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The end has come first: to what the signal was for, and to who would have heard of it.
+        }
     }
 
     private void Watch<T>(T descriptor, EpollEvents events, Source source) where T : struct, IDescriptor =>

@@ -51,7 +51,7 @@ public sealed class LimitTests : TcpConversation
         ReachesTimeWait(3);
         Guest.Connects();
         Assert.Equal(3, World.Engine.Flows.Count);
-        AnotherGuest(3).Sends(Ack, seq: 3, ack: 0); // the newer one is still there and answers
+        AnotherGuest(3).Sends(FinAck, seq: 1); // the newer one is still there and answers
         Assert.Equal(Ack, SentPacket.Parse(World.Host.Frames[^1]).Tcp.Flags & ~TcpFlags.Psh);
         World.Host.Frames.Clear();
     }
