@@ -59,7 +59,7 @@ public sealed class Supervisor : IDisposable
     private readonly Wakeup _workerEnded = new();
     private readonly Wakeup _signal = new();
     private readonly Wakeup _beat = new();
-    private readonly List<PosixSignalRegistration> _registrations = [];
+    private static readonly List<PosixSignalRegistration> Registrations = []; // what nobody holds is taken back
     private bool _isBeatAwaited;
     private long _beatDue = long.MaxValue; // monotonic nanoseconds
 
@@ -74,7 +74,7 @@ public sealed class Supervisor : IDisposable
         if (resolver.Fd is InotifyFd file) Watch(file, EpollEvents.EPOLLIN, Source.Resolver);
         if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
         foreach (PosixSignal signal in options.Signals)
-            _registrations.Add(Register(signal));
+            Registrations.Add(Register(signal));
     }
 
     /// <summary>Starts the worker, tells <paramref name="ready"/>, and returns when the service is over and the worker
@@ -100,7 +100,7 @@ public sealed class Supervisor : IDisposable
 
     public void Dispose()
     {
-        foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
+        // Signals stay registered: in the instants that are left one must not make another end of this than it is.
         _epoll.Dispose();
         _workerEnded.Dispose();
         _signal.Dispose();
