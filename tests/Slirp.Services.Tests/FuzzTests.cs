@@ -101,6 +101,7 @@ public class FuzzTests
         }, (scene, random, message) =>
         {
             var port = (ushort)random.Next(1, 65536);
+            if (port == 0xa75b) port++; // behind 10.0.2.100 in a reply's headers it would look like a canary
             if (message.Length >= 2)
             {
                 if (!asked.TryGetValue((port, DnsMessage.Id(message)), out List<byte[]>? list)) asked[(port, DnsMessage.Id(message))] = list = [];
