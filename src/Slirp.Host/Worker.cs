@@ -168,7 +168,7 @@ public sealed partial class Worker : IDisposable
             _dispatcher.FireTimers(now);
             int count = worked ? _epoll.Poll(_events).Raw : _epoll.WaitNanoseconds(_events, Quiet.Ticks * 100 / 4).Raw;
             now = Now();
-            for (int i = 0; i < count; i++) Dispatch(EventTarget.Unpack(_events[i].Data), _events[i].Events, now);
+            DispatchAll(count, now);
         }
     }
 
@@ -253,8 +253,11 @@ public sealed partial class Worker : IDisposable
     {
         int count = _epoll.Poll(_events).Raw;
         if (count <= 0 && mayWait) count = PollThenSleep(now);
-        if (count <= 0) return;
-        now = Now();
+        if (count > 0) DispatchAll(count, Now());
+    }
+
+    private void DispatchAll(int count, Instant now)
+    {
         for (int i = 0; i < count; i++) Dispatch(EventTarget.Unpack(_events[i].Data), _events[i].Events, now);
     }
 

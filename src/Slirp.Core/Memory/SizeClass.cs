@@ -13,7 +13,6 @@ internal sealed class SizeClass
     private readonly int _size, _slotsPerSlab, _ceiling, _reserve;
     private readonly SlabSource _source;
     private readonly bool _poison;
-    private int _limit;
     private Slab[] _slabs = [];
     private int[] _shares = [];
     private uint[] _generations = [];
@@ -36,7 +35,7 @@ internal sealed class SizeClass
     public SizeClass(int size, int slotsPerSlab, long octets, int reserve, SlabSource source, bool poison)
     {
         (_size, _slotsPerSlab, _reserve, _source, _poison) = (size, slotsPerSlab, reserve, source, poison);
-        _limit = _ceiling = (int)Math.Max(slotsPerSlab, octets / size / slotsPerSlab * slotsPerSlab);
+        Limit = _ceiling = (int)Math.Max(slotsPerSlab, octets / size / slotsPerSlab * slotsPerSlab);
     }
 
     public int Size => _size;
@@ -44,9 +43,9 @@ internal sealed class SizeClass
     public int InUse { get; private set; }
 
     /// <summary>The most slots there can be.</summary>
-    public int Limit => _limit;
+    public int Limit { get; private set; }
 
-    public int Available => _limit - InUse;
+    public int Available => Limit - InUse;
 
     /// <summary>A slab has become unused and its pages were not given back yet.</summary>
     public bool HasIdleSlab { get; private set; }
@@ -103,7 +102,7 @@ internal sealed class SizeClass
     public long Trim(PageRelease release)
     {
         long octets = 0;
-        _limit = _ceiling;
+        Limit = _ceiling;
         HasIdleSlab = false;
         foreach (ref Slab slab in _slabs.AsSpan())
         {
@@ -131,7 +130,7 @@ internal sealed class SizeClass
     private void Grow()
     {
         int old = _shares.Length;
-        if (old >= _limit) return;
+        if (old >= Limit) return;
         int slabs = old / _slotsPerSlab;
         try
         {
@@ -145,7 +144,7 @@ internal sealed class SizeClass
         }
         catch (OutOfMemoryException)
         {
-            _limit = old;
+            Limit = old;
             return;
         }
         for (int slot = old + _slotsPerSlab - 1; slot >= old; slot--) _free[_freeCount++] = slot;

@@ -69,10 +69,10 @@ public sealed partial class TcpEngine<TWorld>
 
     private void OnLifeEnd(TcpFlow flow, Instant now)
     {
-        // The host has still to take what the guest sent: the entry stays until it has, or has taken nothing for a minute, when
-        // the guest's kernel would have given up as well.
+        // The host has still to take what the guest sent: the entry stays until it has, or its kernel gives up. Of those in
+        // TIME-WAIT there are only so many; another goes when nothing was taken for a minute, as the guest's kernel would do.
         if (flow.ToHost.IsEmpty) Close(flow, CloseReason.Finished);
-        else if (flow.HostRetries >= MaxFutileRetries) Close(flow, CloseReason.HostTimedOut);
+        else if (flow.Guest == GuestTcpState.LastAck && flow.HostRetries >= MaxFutileRetries) Close(flow, CloseReason.HostTimedOut);
         else flow.LifeAt = now + _parameters.TimeWait;
     }
 

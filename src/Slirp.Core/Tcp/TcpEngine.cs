@@ -261,7 +261,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         flow.OutOfOrder?.Clear(_pool);
     }
 
-    /// <summary>The guest has closed the connection and forgotten it since. What it had sent goes its way nevertheless: with the
+    /// <summary>The guest has closed the connection and forgotten it since, nothing being under way to it. What it had sent goes its way nevertheless: with the
     /// kernel if that has all of it, else the flow stays until the kernel has.</summary>
     private void LeaveToHost(TcpFlow flow, CloseReason reason, Instant now)
     {
@@ -279,10 +279,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         }
         _budget.Adjust(flow.ToGuest.Length, 0);
         flow.ToGuest.Clear(_pool);
-        flow.SndUna = flow.SndNxt;
-        flow.Sent = null;
-        flow.RetransmitAt = flow.PersistAt = flow.ReorderAt = flow.TailProbeAt = Instant.Never;
-        flow.TailProbe = null;
+        flow.PersistAt = Instant.Never;
         flow.Host &= ~HostTcpState.CanReceive;
         flow.HostReadable = flow.AckPending = false;
         flow.FinAcknowledged = true;

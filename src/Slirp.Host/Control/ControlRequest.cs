@@ -42,31 +42,19 @@ internal static class ControlRequest
     /// <returns>Null if it is no JSON after all: text that is not UTF-8, or a name that is no text.</returns>
     public static JsonDocument? Parse(ReadOnlyMemory<byte> request)
     {
-        if (!Utf8.IsValid(request.Span) || !AreNamesText(request.Span)) return null;
+        if (!Utf8.IsValid(request.Span)) return null;
         try
         {
-            return JsonDocument.Parse(request, new JsonDocumentOptions { MaxDepth = MaxDepth });
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>No name is half a surrogate pair ("\ud800"), which is JSON by its grammar, and which every search for
-    /// another name would stumble over.</summary>
-    private static bool AreNamesText(ReadOnlySpan<byte> request)
-    {
-        var reader = new Utf8JsonReader(request, new JsonReaderOptions { MaxDepth = MaxDepth });
-        try
-        {
+            // A name that is half a surrogate pair ("\ud800") is JSON by its grammar, and every search for another name would
+            // stumble over it: so each is read once here.
+            var reader = new Utf8JsonReader(request.Span, new JsonReaderOptions { MaxDepth = MaxDepth });
             while (reader.Read())
                 if (reader.TokenType == JsonTokenType.PropertyName) _ = reader.GetString();
-            return true;
+            return JsonDocument.Parse(request, new JsonDocumentOptions { MaxDepth = MaxDepth });
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return false;
+            return null;
         }
     }
 }

@@ -305,7 +305,7 @@ public sealed class CloseTests : TcpConversation
         Guest.Sends(FinAck, data: octets);
         Guest.Receives(Ack, ack: 30_002);
         FlowIs(GuestTcpState.TimeWait);
-        World.AdvanceSeconds(100);
+        World.AdvanceSeconds(200);
         FlowIs(GuestTcpState.TimeWait);
         // The port is wanted again: the guest has to wait, and a reset is for a connection it knows nothing of any more.
         Guest.Iss += 1_000_000;

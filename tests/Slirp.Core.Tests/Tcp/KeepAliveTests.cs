@@ -82,10 +82,7 @@ public sealed class KeepAliveTests : TcpConversation
         Guest.Connects();
         Host.Socket.IsDelivered = false;
         if (isWithUs) Host.Socket.LimitSend(4);
-        Guest.Sends(Ack, data: "all of it"u8);
-        Guest.Sends(FinAck);
-        World.AdvanceSeconds(15.1);
-        Guest.Sends(Rst, seq: 11);
+        SendsClosesAndForgets();
         if (isWithUs)
         {
             Assert.True(Host.Socket.IsOpen);
@@ -103,15 +100,20 @@ public sealed class KeepAliveTests : TcpConversation
     {
         Guest.Connects();
         Host.Socket.LimitSend(4);
-        Guest.Sends(Ack, data: "all of it"u8);
-        Guest.Sends(FinAck);
-        World.AdvanceSeconds(15.1);
-        Guest.Sends(Rst, seq: 11);
+        SendsClosesAndForgets();
         World.AdvanceSeconds(30);
         Assert.True(Host.Socket.IsOpen);
         World.AdvanceSeconds(120);
         FlowIsGone();
         Host.IsReset();
+    }
+
+    private void SendsClosesAndForgets()
+    {
+        Guest.Sends(Ack, data: "all of it"u8);
+        Guest.Sends(FinAck);
+        World.AdvanceSeconds(15.1);
+        Guest.Sends(Rst, seq: 11);
     }
 
     /// <summary>A probe of a window that we have shut looks like a keep-alive, and says nothing about the peer.</summary>

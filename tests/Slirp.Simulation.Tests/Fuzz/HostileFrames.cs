@@ -63,6 +63,7 @@ public sealed class HostileFrames
         yield return new("4.7 destinations that nobody has", DropReason.BadDestinationAddress,
             new[] { "0.0.0.0", "127.0.0.1", "10.0.2.100", "10.0.2.200", "255.255.255.255", "10.0.2.255" }
                 .Select(a => FrameFactory.Frame(FrameFactory.Udp(Guest, FrameFactory.Endpoint(a, 4000), "x"u8))));
+        yield return new("4.7 a group", null, [FrameFactory.Frame(FrameFactory.Udp(Guest, FrameFactory.Endpoint("224.0.0.251", 4000), "x"u8))]);
         yield return new("4.8 every protocol", null, Range(0, 256).Select(n => FrameFactory.Frame(FrameFactory.Packet(Guest.Address, Server.Address, (IpProtocol)n, new byte[40]))));
 
         yield return new("6.1 lengths that cannot be", DropReason.BadIpv6Header, new[] { 0xffff, udp6.Length - 39 }.Select(n => Ip(udp6, p => Put(p, 4, n))));
