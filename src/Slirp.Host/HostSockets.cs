@@ -176,6 +176,25 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         return received.ToIoResult();
     }
 
+    /// <remarks>The kernel queues an ICMP error about a SYN, and wakes whoever waits, before it gives the connect up, and
+    /// keeps it queued where it goes on: the event says "error" in both cases, and SO_ERROR nothing. So the state is asked,
+    /// first, since the error is there before the state is closed; what stays queued would make every later event an error.</remarks>
+    public static HostError ConnectOutcome(SocketFd socket)
+    {
+        TcpSocketState state = SocketOptions.GetTcpState(socket);
+        HostError error = SocketOptions.TakeError(socket).ToHostError();
+        switch (state)
+        {
+            case TcpSocketState.TCP_SYN_SENT:
+                return error == HostError.None ? HostError.InProgress : error;
+            case TcpSocketState.TCP_CLOSE or TcpSocketState.None:
+                return error == HostError.None ? HostError.Other : error;
+            default:
+                while (Socket.ReceiveMessage(socket, [], MessageFlags.MSG_ERRQUEUE, out _).IsOk) { }
+                return HostError.None;
+        }
+    }
+
     public static bool TryReceiveError(HostSocket socket, Span<byte> quoted, out int quotedLength, out HostIcmpError error)
     {
         SysResult received = Socket.ReceiveMessage(

@@ -18,6 +18,8 @@ internal readonly struct HostWorld(HostSockets sockets) : IWorld
 
     public HostError TakeError(HostSocket socket) => SocketOptions.TakeError(new SocketFd(socket.Value)).ToHostError();
 
+    public HostError ConnectOutcome(HostSocket socket) => HostSockets.ConnectOutcome(new SocketFd(socket.Value));
+
     public bool TryGetLocalAddress(HostSocket socket, out IpAddress address) => HostSockets.TryGetLocalAddress(socket, out address);
 
     public IoResult Receive(HostSocket socket, Span<byte> into) => Socket.Receive(new SocketFd(socket.Value), into).ToIoResult();
@@ -29,7 +31,7 @@ internal readonly struct HostWorld(HostSockets sockets) : IWorld
 
     public void ShutdownSend(HostSocket socket) => Socket.Shutdown(new SocketFd(socket.Value), ShutdownHow.SHUT_WR);
 
-    public bool IsDelivered(HostSocket socket) => SocketOptions.IsInFinWait2(new SocketFd(socket.Value));
+    public bool IsDelivered(HostSocket socket) => SocketOptions.GetTcpState(new SocketFd(socket.Value)) == TcpSocketState.TCP_FIN_WAIT2;
 
     public void Close(HostSocket socket, bool reset) => HostSockets.Close(socket, reset);
 

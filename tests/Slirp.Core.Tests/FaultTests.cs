@@ -117,7 +117,7 @@ public sealed class FaultTests : IDisposable
         _stack.InjectPacket(FrameFactory.Tcp(FrameFactory.Endpoint("10.0.2.100", 3).Address, FrameFactory.Endpoint("192.0.2.7", 80).Address, syn));
         FakeSocket connecting = _stack.Host.Last;
         connecting.Throws = true;
-        connecting.CompleteConnect();
+        connecting.FailConnect(HostError.ConnectionRefused);
         _stack.Turn();
         Assert.True(connecting.WasReset);
         OneFlowIsLeft(other);

@@ -30,7 +30,7 @@ public class ErrorTests
     [EndToEndTheory(SlirpnetOnly = true)]
     [MemberData(nameof(Errors))]
     public Task A_connect_fails_as_on_the_host(string router, string address, SocketError expected) =>
-        FailsAlikeAsync(router, address, expected, ConnectErrorAsync);
+        FailsAlikeAsync(router, address, expected, ConnectFailure.ConnectErrorAsync);
 
     [EndToEndTheory(SlirpnetOnly = true)]
     [MemberData(nameof(Errors))]
@@ -67,12 +67,6 @@ public class ErrorTests
             foreach (string family in (string[])["ipv4", "ipv6"])
                 await uplink.HostRunAsync($"echo 200 >/proc/sys/net/{family}/neigh/{Uplink.Interface}/retrans_time_ms");
         });
-
-    private static async Task<SocketError> ConnectErrorAsync(ISocketPlace place, IPEndPoint target)
-    {
-        using Socket socket = place.CreateSocket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        return (await Assert.ThrowsAsync<SocketException>(() => socket.ConnectAsync(target).WithinAsync("the failure to connect"))).SocketErrorCode;
-    }
 
     private static async Task<SocketError> DatagramErrorAsync(ISocketPlace place, IPEndPoint target)
     {

@@ -148,7 +148,7 @@ public class HostLoopbackTests
     /// <summary>A connect fails as with slirp4netns; a datagram as anything forbidden.</summary>
     private static async Task IsClosedAsync(GuestNetwork network, IPEndPoint service)
     {
-        Assert.Equal(SocketError.NetworkUnreachable, await ConnectErrorAsync(network, service));
+        Assert.Equal(SocketError.NetworkUnreachable, await network.Guest.ConnectErrorAsync(service));
         using Socket datagrams = network.Guest.CreateSocket(service.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         await datagrams.ConnectAsync(service);
         await datagrams.SendAsync("?"u8.ToArray());
@@ -157,24 +157,11 @@ public class HostLoopbackTests
         Assert.Equal(service.AddressFamily == V4 ? SocketError.HostUnreachable : SocketError.AccessDenied, told.SocketErrorCode);
     }
 
-    private static async Task<SocketError> ConnectErrorAsync(GuestNetwork network, IPEndPoint service)
-    {
-        try
-        {
-            (await OutboundAddressTests.ConnectAsync(network, service)).Dispose();
-            return SocketError.Success;
-        }
-        catch (SocketException exception)
-        {
-            return exception.SocketErrorCode;
-        }
-    }
-
     // The change is noticed a moment after it was made, so this asks until it is.
     private static async Task BecomesAsync(GuestNetwork network, IPEndPoint service, bool isOpen)
     {
         SocketError wanted = isOpen ? SocketError.Success : SocketError.NetworkUnreachable;
-        while (await ConnectErrorAsync(network, service) != wanted) await Task.Delay(20);
+        while (await network.Guest.ConnectErrorAsync(service) != wanted) await Task.Delay(20);
     }
 
     private static IPAddress Any(AddressFamily family) => family == V4 ? IPAddress.Any : IPAddress.IPv6Any;

@@ -50,6 +50,12 @@ public sealed partial class FakeSocket
         Raise(HostEvents.Writable | HostEvents.Readable | HostEvents.ReadClosed | HostEvents.HangUp);
     }
 
+    internal HostError ConnectOutcome()
+    {
+        HostError error = TakeError();
+        return error == HostError.None && !_connected ? HostError.InProgress : error;
+    }
+
     public void Deliver(ReadOnlySpan<byte> octets)
     {
         if (octets.IsEmpty) return;

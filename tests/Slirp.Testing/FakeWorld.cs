@@ -18,6 +18,8 @@ public readonly struct FakeWorld(FakeHost host) : IWorld
 
     public HostError TakeError(HostSocket socket) => host[socket].TakeError();
 
+    public HostError ConnectOutcome(HostSocket socket) => host[socket].ConnectOutcome();
+
     public bool TryGetLocalAddress(HostSocket socket, out IpAddress address)
     {
         address = host[socket].LocalAddress;

@@ -164,10 +164,12 @@ public sealed partial class TcpEngine<TWorld>
             AcceptSyn(flow, segment, now);
     }
 
-    /// <returns>False if the flow is gone.</returns>
-    private bool TryFinishConnect(TcpFlow flow, Instant now)
+    /// <returns>False if the flow is gone, or still waits for its host.</returns>
+    private bool TryFinishConnect(TcpFlow flow, HostEvents events, Instant now)
     {
-        HostError error = _world.TakeError(flow.Socket);
+        bool isPlain = (events & (HostEvents.Error | HostEvents.HangUp)) == 0;
+        HostError error = isPlain ? HostError.None : _world.ConnectOutcome(flow.Socket);
+        if (error == HostError.InProgress) return false;
         if (error == HostError.None) OnHostConnected(flow, now);
         else OnConnectFailed(flow, error, now);
         return error == HostError.None;

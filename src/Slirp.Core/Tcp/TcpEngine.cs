@@ -139,7 +139,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         if ((flow.Host & HostTcpState.Connecting) != 0)
         {
             if ((events & (HostEvents.Writable | HostEvents.Error | HostEvents.HangUp)) == 0) return;
-            if (!TryFinishConnect(flow, now)) return;
+            if (!TryFinishConnect(flow, events, now)) return;
             // What a server says at once may come in the event that says "connected", and its edge comes once.
         }
         // An error or hang-up shows itself to the next read or write; both are tried.

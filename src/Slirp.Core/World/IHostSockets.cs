@@ -59,7 +59,7 @@ public record struct HostIcmpError(
 public interface IHostSockets
 {
     /// <summary>A stream socket with a connect under way: ok if it is connected already, InProgress if the outcome will
-    /// come as Writable or Error; any other error means there is no socket.</summary>
+    /// come as Writable or Error (<see cref="ConnectOutcome"/>); any other error means there is no socket.</summary>
     IoResult OpenTcp(IpEndpoint destination, EventTarget owner, out HostSocket socket);
 
     /// <summary>Hands an accepted socket to a flow: its events go to <paramref name="owner"/> from now on.</summary>
@@ -67,6 +67,10 @@ public interface IHostSockets
 
     /// <summary>Reads and clears SO_ERROR.</summary>
     HostError TakeError(HostSocket socket);
+
+    /// <summary>How a connect stands that was told of by Error or HangUp: none if it is made, InProgress if the outcome is
+    /// still to come, else why it failed. Writable alone says that it is made.</summary>
+    HostError ConnectOutcome(HostSocket socket);
 
     /// <summary>The host's address that the socket speaks from: the any-address if it is bound to none.</summary>
     /// <returns>False if the kernel does not say.</returns>

@@ -35,6 +35,24 @@ public enum ShutdownHow
     SHUT_RDWR = 2,
 }
 
+/// <summary>The states of RFC 9293 by the kernel's numbers (net/tcp_states.h).</summary>
+public enum TcpSocketState : byte
+{
+    /// <summary>No state of TCP: the descriptor is not a TCP socket.</summary>
+    None = 0,
+    TCP_ESTABLISHED = 1,
+    TCP_SYN_SENT = 2,
+    TCP_SYN_RECV = 3,
+    TCP_FIN_WAIT1 = 4,
+    TCP_FIN_WAIT2 = 5,
+    TCP_TIME_WAIT = 6,
+    TCP_CLOSE = 7,
+    TCP_CLOSE_WAIT = 8,
+    TCP_LAST_ACK = 9,
+    TCP_LISTEN = 10,
+    TCP_CLOSING = 11,
+}
+
 /// <summary>send(2), recv(2).</summary>
 [Flags]
 public enum MessageFlags

@@ -26,15 +26,13 @@ public static unsafe class SocketOptions
         return result.IsOk ? (Errno)pending : result.Errno;
     }
 
-    /// <summary>Whether the peer of a stream that was shut down has acknowledged everything, the end included: the first octet of
-    /// TCP_INFO (tcp(7)) is the state of RFC 9293, and that is what FIN-WAIT-2 means.</summary>
-    public static bool IsInFinWait2(SocketFd socket)
+    /// <summary>The state of a TCP socket: the first octet of TCP_INFO (tcp(7)).</summary>
+    public static TcpSocketState GetTcpState(SocketFd socket)
     {
-        const byte TCP_FIN_WAIT2 = 5; // net/tcp_states.h
-        byte state = 0;
-        uint length = 1;
-        return LibcNoTransition.Result(LibcNoTransition.getsockopt(
-            socket.Value, (int)SocketLevel.IPPROTO_TCP, (int)TcpOption.TCP_INFO, &state, &length)).IsOk && state == TCP_FIN_WAIT2;
+        var state = TcpSocketState.None;
+        uint length = sizeof(TcpSocketState);
+        _ = LibcNoTransition.getsockopt(socket.Value, (int)SocketLevel.IPPROTO_TCP, (int)TcpOption.TCP_INFO, &state, &length);
+        return state;
     }
 
     /// <summary>Makes the next close a reset: what is unsent is thrown away (SO_LINGER with zero seconds).</summary>

@@ -99,6 +99,28 @@ public sealed class ConnectTests : TcpConversation
         Assert.Equal(0, World.Host.OpenCount);
     }
 
+    /// <summary>Linux wakes whoever waits for a connect when it queues an ICMP error about it, before it gives it up.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_error_event_before_the_outcome_is_no_connection(bool isAcceptedInTheEnd)
+    {
+        Guest.Sends(Syn);
+        Host.Socket.Raise(HostEvents.Error);
+        World.Turn();
+        Guest.ReceivesNothing();
+        FlowIs(GuestTcpState.SynHeld);
+        if (isAcceptedInTheEnd)
+        {
+            Host.Accepts();
+            Guest.Receives(SynAck, ack: 1);
+            return;
+        }
+        Host.Fails(HostError.HostUnreachable);
+        Assert.Equal(3, Assert.Single(World.Host.TakePackets()).IcmpType);
+        FlowIsGone();
+    }
+
     [Theory]
     [InlineData(HostError.HostUnreachable, 3, 1, 1, 3)]
     [InlineData(HostError.NetworkUnreachable, 3, 0, 1, 0)]
