@@ -94,7 +94,7 @@ public sealed partial class Worker : IDisposable
         _services = new GuestServices<HostWorld>(world, sender, plan, _timers, Counters, _pool, options.Resolvers, now);
         _tcp = new TcpEngine<HostWorld>(world, sender, plan, gate, _services, _pool, budget, _timers, Counters, options.Tcp);
         _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
-        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _timers, Counters, options.Datagrams);
+        _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _timers, Counters, options.Datagrams, _tcp);
         _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
         var stations = new GuestStations(_services.Neighbours, sender, plan);
         var udpForwards = _udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);

@@ -39,6 +39,7 @@ public sealed class EveryMtu
                 Mtu = mtu,
                 Offloads = offloads,
                 SplitsOnLink = false,
+                NarrowMtu = 0,
                 Ending = Ending.InOrder,
                 Upload = Math.Clamp(mss * 50, 5_000, 500_000),
                 Download = Math.Clamp(mss * 50, 5_000, 500_000),

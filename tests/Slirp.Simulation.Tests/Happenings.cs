@@ -26,4 +26,5 @@ public enum Happenings
     TinyEngineWindow = 1 << 18,
     Ipv6 = 1 << 19,
     OpenedFromOutside = 1 << 20,
+    NarrowPath = 1 << 21,
 }

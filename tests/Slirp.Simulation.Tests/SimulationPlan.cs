@@ -66,6 +66,9 @@ public sealed record SimulationPlan
     /// <summary>For how long nothing passes the link, once.</summary>
     public TimeSpan Blackout { get; init; }
 
+    /// <summary>The guest is a router, and this the MTU of the link behind it; 0 if it is no narrower.</summary>
+    public int NarrowMtu { get; init; }
+
     /// <summary>For how long nothing may move while something is owed: programs that stall and timers that back off.</summary>
     public TimeSpan LongestPause
     {
@@ -80,7 +83,7 @@ public sealed record SimulationPlan
     /// <summary>Nothing is lost, late or harmed.</summary>
     public bool IsCalm =>
         Link.IsCalm && LinkFromGuest is null or { IsCalm: true } && Corruption == 0 && Guest.Reneges == 0 && HostShortages == 0
-        && Frozen == TimeSpan.Zero && Blackout == TimeSpan.Zero;
+        && Frozen == TimeSpan.Zero && Blackout == TimeSpan.Zero && NarrowMtu == 0;
 
     public static SimulationPlan FromSeed(int seed)
     {
@@ -129,7 +132,14 @@ public sealed record SimulationPlan
             Corruption = random.Next(4) == 0 ? 0.02 : 0,
             Frozen = random.Next(8) == 0 ? TimeSpan.FromSeconds(3 * random.NextDouble()) : TimeSpan.Zero,
             Blackout = random.Next(12) == 0 ? TimeSpan.FromSeconds(10 * random.NextDouble()) : TimeSpan.Zero,
+            NarrowMtu = random.Next(6) == 0 ? NarrowMtuFrom(random, v4, mtu) : 0,
         };
+    }
+
+    private static int NarrowMtuFrom(Random random, bool v4, int mtu)
+    {
+        int smallest = v4 ? 552 : 1280;
+        return mtu > smallest ? random.Next(smallest, mtu) : 0;
     }
 
     private static LinkProfile LinkFrom(Random random)

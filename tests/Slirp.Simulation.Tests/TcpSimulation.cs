@@ -204,9 +204,24 @@ public sealed partial class TcpSimulation
         int piece = isTrain && _plan.SplitsOnLink ? packet.Virtio.GsoSize : int.MaxValue;
         foreach (TcpSegment part in segment.Split(piece))
         {
+            if (IsTooBig(part, headers + Math.Min(part.Payload.Length, isTrain ? packet.Virtio.GsoSize : int.MaxValue))) continue;
             if (part.Length > 0 && !part.Has(TcpFlags.Syn) && _sentToGuest++ < 64 && (_plan.LostToGuest >> (_sentToGuest - 1) & 1) != 0) continue;
             Carry(_toGuest, part.Payload.Length + 40, () => ReachGuest(part));
         }
+    }
+
+    /// <summary>The router that the guest is says so of every packet that does not fit its other link, and drops it.</summary>
+    private bool IsTooBig(TcpSegment segment, int length)
+    {
+        if (_plan.NarrowMtu == 0 || length <= _plan.NarrowMtu) return false;
+        Met |= Happenings.NarrowPath;
+        (IpEndpoint guest, IpEndpoint remote) = (_plan.Guest.Addresses.Guest, _plan.Guest.Addresses.Remote);
+        bool v4 = guest.Address.IsIpv4;
+        byte[] quoted = segment.ToPacket(remote, guest)[..(v4 ? 28 : 48)];
+        byte[] error = FrameFactory.IcmpMessage(guest.Address, remote.Address, v4 ? (byte)3 : (byte)2, v4 ? (byte)4 : (byte)0, (uint)_plan.NarrowMtu, quoted);
+        byte[] answer = FrameFactory.Packet(guest.Address, remote.Address, v4 ? IpProtocol.Icmp : IpProtocol.Icmpv6, error);
+        Carry(_toEngine, answer.Length, () => _world.InjectPacket(answer));
+        return true;
     }
 
     private void OnGuestSends(TcpSegment segment)

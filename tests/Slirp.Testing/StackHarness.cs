@@ -48,7 +48,7 @@ public sealed class StackHarness
         Services = services(world, Sender, Plan, Timers, Counters, Pool, Clock.Now);
         Tcp = new TcpEngine<FakeWorld>(world, Sender, Plan, gate, Services, Pool, Budget, Timers, Counters, options.Tcp);
         Udp = new UdpEngine<FakeWorld>(world, Sender, Plan, gate, Pool, Timers, Counters, options.Datagrams);
-        Icmp = new IcmpEngine<FakeWorld>(world, Sender, Plan, gate, Timers, Counters, options.Datagrams);
+        Icmp = new IcmpEngine<FakeWorld>(world, Sender, Plan, gate, Timers, Counters, options.Datagrams, Tcp);
         Reassembler = new Reassembler<FakeWorld>(Pool, Sender, Plan, Timers, Counters, options.Datagrams);
         Forwards = new UdpForwards<FakeWorld>(world, Sender, Plan, gate, new KnownStation(), Pool, Timers, Counters);
         Dispatcher = new Dispatcher(Timers, Counters, Reports.Add);

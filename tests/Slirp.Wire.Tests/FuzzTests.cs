@@ -25,6 +25,8 @@ public class FuzzTests
         ["UDP"] = (ReadUdp, ["cf840035000c0000aa0000ff"]),
         ["ICMP"] = (ReadIcmp, ["0304f00d000005784500001c"]),
         ["ICMPv6 and NDP"] = (ReadIcmpv6, NdpSeeds),
+        ["quoted IPv4"] = (octets => QuotedSegment.TryParse(octets, isIpv4: true, out _), ["4600003c123440004006000008080808" + "0a000264" + "01010101" + "01bbc00000000001"]),
+        ["quoted IPv6"] = (octets => QuotedSegment.TryParse(octets, isIpv4: false, out _), ["60000000059c0640" + "20010db8000000000000000000000001fd000000000000000000000000000100" + "01bbc00000000001"]),
         ["virtio"] = (octets => VirtioNetHeader.TryParse(octets, out _), ["01814200a80522001000"]),
         ["DHCP"] = (ReadDhcp, [DhcpSeed]),
         ["DHCPv6"] = (ReadDhcpv6, ["0b1234560001000a00030001525400123456000800020000000600040017001800190000"]),

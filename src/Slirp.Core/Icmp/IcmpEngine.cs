@@ -4,6 +4,7 @@ using Slirp.Core.Ip;
 using Slirp.Core.Link;
 using Slirp.Core.Memory;
 using Slirp.Core.Network;
+using Slirp.Core.Tcp;
 using Slirp.Core.Timers;
 using Slirp.Core.World;
 using Slirp.Wire;
@@ -21,15 +22,16 @@ namespace Slirp.Core.Icmp;
 /// <para><b>Errors.</b> "Unreachable" and "time exceeded" about an echo request come through the error queue and go to the
 /// guest (<see cref="ErrorRelay{TWorld}"/>). Where the host forbids ping sockets (sysctl net.ipv4.ping_group_range), the
 /// guest is told that its request is prohibited, and <see cref="PingForbidden"/> is for the owner to be told once.</para>
-/// <para><b>Everything else</b> from the guest is counted and dropped: its errors are about packets that we made, and the
-/// host's sockets have no use for them; requests for time or address masks are answered by nobody today.</para>
+/// <para><b>Everything else</b> from the guest: its errors are about packets that we made. Those about TCP are TCP's; for
+/// others the host's sockets have no use. They are counted and dropped like requests for time or address masks, which are
+/// answered by nobody today.</para>
 /// <para><b>Kernel assumptions.</b> Ping sockets take whole echo requests with code 0 only, set identifier and checksum, and
 /// give whole replies that answer them; errors quote from the ICMP header on.</para>
 /// <para><b>Sources.</b> RFC 792, RFC 1122 section 3.2.2.6, RFC 4443 section 4, RFC 5508.</para>
 /// </remarks>
 public sealed class IcmpEngine<TWorld>(
     TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, TimerWheel timers, Counters counters,
-    DatagramLimits limits)
+    DatagramLimits limits, TcpEngine<TWorld>? tcp = null)
     : DatagramEngine<PingMapping, TWorld>(
         EventKind.PingMapping, limits.PingMappings, joinsDatagrams: false, world, sender, plan, gate, timers, counters, limits)
     where TWorld : struct, IWorld
@@ -64,7 +66,7 @@ public sealed class IcmpEngine<TWorld>(
         }
         if ((byte)icmp.Type != RequestType(from))
         {
-            Counters.Drop(DropReason.IcmpNotSupported);
+            if (!IsHeardByTcp(icmp, to, now)) Counters.Drop(DropReason.IcmpNotSupported);
             return;
         }
         if (icmp.Code != 0)
@@ -82,6 +84,12 @@ public sealed class IcmpEngine<TWorld>(
         var options = new DatagramOptions(0, trafficClass, (byte)Math.Max(1, hopLimit - 1), dontFragment);
         Forward(source, new IpEndpoint(from, icmp.Identifier), to, message, options, ipPacket, now);
     }
+
+    /// <summary>Whether it is an error about a segment of ours, sent to whom that seemed to come from.</summary>
+    private bool IsHeardByTcp(in IcmpView icmp, IpAddress to, Instant now) =>
+        tcp is not null
+        && QuotedSegment.TryParse(icmp.Body, to.IsIpv4, out QuotedSegment about) && about.Source.Address == to
+        && tcp.TryHear(new IcmpHeader((byte)icmp.Type, icmp.Code, icmp.RestOfHeader), about, now);
 
     private void Forward(
         MacAddress source, IpEndpoint guest, IpAddress to, ReadOnlySpan<byte> message, in DatagramOptions options,

@@ -10,4 +10,9 @@ public readonly record struct IcmpHeader(byte Type, byte Code, uint Rest = 0)
     public bool IsAboutSize(bool isIpv4) => isIpv4
         ? (Type, Code) == ((byte)IcmpType.DestinationUnreachable, (byte)IcmpUnreachableCode.FragmentationNeeded)
         : Type == (byte)Icmpv6Type.PacketTooBig;
+
+    /// <summary>"Destination unreachable", for whatever reason but its size.</summary>
+    public bool IsUnreachable(bool isIpv4) => isIpv4
+        ? Type == (byte)IcmpType.DestinationUnreachable && !IsAboutSize(isIpv4)
+        : Type == (byte)Icmpv6Type.DestinationUnreachable;
 }

@@ -15,6 +15,9 @@ public sealed partial class TcpEngine<TWorld>
 
     // A guest that announces less wants to cost us CPU (CVE-2019-11479); only an MTU of our own can be as small.
     private const int SmallestMss = 64;
+
+    /// <summary>In every segment once it is agreed on (RFC 7323 appendix A).</summary>
+    private const int TimestampOptionLength = 12;
     private const int DefaultMss4 = 536, DefaultMss6 = 1220; // RFC 9293 section 3.7.1
 
     private void OnSegmentWithoutFlow(MacAddress source, in FlowKey key, in GuestSegment segment, Instant now)
@@ -143,9 +146,16 @@ public sealed partial class TcpEngine<TWorld>
     private void SetMss(TcpFlow flow, ushort? announced)
     {
         int mss = announced ?? (flow.IsIpv4 ? DefaultMss4 : DefaultMss6);
-        int options = flow.HasTimestamps ? 12 : 0;
-        flow.Mss = Math.Min(Math.Max(SmallestMss, mss - options), Math.Max(1, OurMss(flow.IsIpv4) - options));
-        flow.MaxPayload = _sender.MaxTcpPayload(flow.IsIpv4, flow.Mss, TcpView.MinHeaderLength + options);
+        int options = flow.HasTimestamps ? TimestampOptionLength : 0;
+        SetPayloadLimit(flow, Math.Min(Math.Max(SmallestMss, mss - options), Math.Max(1, OurMss(flow.IsIpv4) - options)));
+    }
+
+    /// <param name="mss">Payload of one segment, which is also where the link cuts larger ones.</param>
+    private void SetPayloadLimit(TcpFlow flow, int mss)
+    {
+        flow.Mss = mss;
+        int options = flow.HasTimestamps ? TimestampOptionLength : 0;
+        flow.MaxPayload = _sender.MaxTcpPayload(flow.IsIpv4, mss, TcpView.MinHeaderLength + options);
     }
 
     /// <summary>What we announce: a full segment is a full packet of the interface's MTU.</summary>

@@ -92,6 +92,9 @@ public sealed partial class TcpEngine<TWorld>
             return;
         }
         flow.BeforeTimeout ??= new BeforeTimeout(flow.Cwnd, flow.Ssthresh, TimestampNow(flow, now));
+        // RFC 5681 section 3.1: sending starts over with one segment.
+        flow.Ssthresh = Math.Max(flow.InFlight / 2, 2 * flow.Mss);
+        flow.Cwnd = flow.Mss;
         CountAllAsLost(flow);
         // Behind a closed window a retransmission would be discarded: there the persist timer asks, and an answer with a
         // window sends on.
@@ -107,12 +110,9 @@ public sealed partial class TcpEngine<TWorld>
         Enqueue(flow);
     }
 
-    /// <summary>RFC 5681 section 3.1 and RFC 6298 section 5: all that the guest does not hold counts as lost; sending starts
-    /// over with one segment.</summary>
+    /// <summary>All that is under way and that the guest does not hold counts as lost (RFC 6298 section 5).</summary>
     private void CountAllAsLost(TcpFlow flow)
     {
-        flow.Ssthresh = Math.Max(flow.InFlight / 2, 2 * flow.Mss);
-        flow.Cwnd = flow.Mss;
         flow.Recover = flow.SndNxt;
         flow.InRecovery = false;
         flow.DuplicateAcks = 0;

@@ -262,7 +262,7 @@ public sealed partial class TcpEngine<TWorld>
         {
             var blocks = default(SackBlocks);
             // Three beside timestamps, four without, fewer where the MTU ends the packet before the option space does.
-            int room = (OurMss(flow.IsIpv4) - (flow.HasTimestamps ? 12 : 0) - 4) / 8;
+            int room = (OurMss(flow.IsIpv4) - (flow.HasTimestamps ? TimestampOptionLength : 0) - 4) / 8;
             flow.OutOfOrder!.FillSack(ref blocks, Math.Clamp(room, 0, flow.HasTimestamps ? SackBlocks.MaxCount - 1 : SackBlocks.MaxCount));
             options.Sack = blocks;
         }

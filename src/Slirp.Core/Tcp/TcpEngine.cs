@@ -261,8 +261,8 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
         flow.OutOfOrder?.Clear(_pool);
     }
 
-    /// <summary>The guest has closed the connection and forgotten it since, nothing being under way to it. What it had sent goes its way nevertheless: with the
-    /// kernel if that has all of it, else the flow stays until the kernel has.</summary>
+    /// <summary>The guest has closed the connection and forgotten it since, nothing being under way to it. What it had sent goes
+    /// its way nevertheless: with the kernel if that has all of it, else the flow stays until the kernel has.</summary>
     private void LeaveToHost(TcpFlow flow, CloseReason reason, Instant now)
     {
         if (flow.IsHostBroken || !flow.Socket.IsOpen || flow.Guest == GuestTcpState.TimeWait)

@@ -217,11 +217,31 @@ internal sealed class FrameGenerator(Random random)
 
     private byte[] Icmp()
     {
+        if (random.Next(3) == 0) return ErrorAboutTcp();
         IpAddress guest = Guest4or6();
         IpAddress to = Remote(guest.IsIpv4);
         if (random.Next(3) > 0) return FrameFactory.Echo(guest, to, (ushort)random.Next(20), (ushort)random.Next(65536), Octets(random.Next(100)));
         byte[] message = FrameFactory.IcmpMessage(guest, to, (byte)random.Next(256), (byte)random.Next(16), (uint)random.Next(), Octets(random.Next(80)));
         return FrameFactory.Packet(guest, to, guest.IsIpv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6, message);
+    }
+
+    private byte[] ErrorAboutTcp()
+    {
+        TcpConversationState flow = Conversation();
+        bool v4 = flow.Guest.Address.IsIpv4;
+        SequenceNumber sequence = flow.PeerNext - (random.Next(4) == 0 ? random.Next() : random.Next(3000));
+        var fields = new TcpFields(flow.Remote.Port, flow.Guest.Port, sequence, flow.Next, TcpFlags.Ack, 1000);
+        byte[] quoted = FrameFactory.Tcp(flow.Remote.Address, flow.Guest.Address, fields, default, Octets(100));
+        if (random.Next(4) == 0) quoted = quoted[..random.Next(quoted.Length)];
+        (byte type, byte code) = random.Next(4) switch
+        {
+            0 => (v4 ? (byte)3 : (byte)1, (byte)random.Next(16)),
+            1 => ((byte)random.Next(256), (byte)random.Next(16)),
+            _ => v4 ? ((byte)3, (byte)4) : ((byte)2, (byte)0),
+        };
+        uint mtu = random.Next(3) == 0 ? (uint)random.Next() : OddWords[random.Next(OddWords.Length)];
+        byte[] message = FrameFactory.IcmpMessage(flow.Guest.Address, flow.Remote.Address, type, code, mtu, quoted);
+        return FrameFactory.Packet(flow.Guest.Address, flow.Remote.Address, v4 ? IpProtocol.Icmp : IpProtocol.Icmpv6, message);
     }
 
     // --- Link and network
