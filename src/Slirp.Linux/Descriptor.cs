@@ -101,6 +101,19 @@ public static class Descriptor
             return Libc.Call(Syscalls.faccessat, directory.Value, (nint)p, 0);
     }
 
+    /// <summary>Which file an entry of an open directory is (statx(2)), links not followed.</summary>
+    /// <returns>ENOENT if there is none; other errors do not say.</returns>
+    public static unsafe SysResult Identify<T>(T directory, string name, out FileIdentity identity) where T : struct, IDescriptor
+    {
+        const int AT_SYMLINK_NOFOLLOW = 0x100, STATX_INO = 0x100;
+        Abi.statx found;
+        SysResult result;
+        fixed (byte* p = CString.Encode(name)) // pinned for the call; found is on this stack
+            result = Libc.Call(Syscalls.statx, directory.Value, (nint)p, AT_SYMLINK_NOFOLLOW, STATX_INO, (nint)(&found));
+        identity = result.IsOk ? new FileIdentity((ulong)found.stx_dev_major << 32 | found.stx_dev_minor, found.stx_ino) : default;
+        return result;
+    }
+
     /// <summary>Removes an entry of an open directory (unlinkat(2)).</summary>
     public static unsafe SysResult Unlink<T>(T directory, string name) where T : struct, IDescriptor
     {

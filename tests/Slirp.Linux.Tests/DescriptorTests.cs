@@ -54,6 +54,36 @@ public class DescriptorTests
     }
 
     [Fact]
+    public void A_file_is_known_by_more_than_its_name()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("slirpnet-identity-");
+        try
+        {
+            using OwnedFd directory = Descriptor.OpenFile(folder.FullName, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY).OwnedOrThrow("open", folder.FullName);
+            string one = Path.Combine(folder.FullName, "one"), two = Path.Combine(folder.FullName, "two");
+            File.WriteAllText(one, "");
+            File.WriteAllText(two, "");
+            File.CreateSymbolicLink(Path.Combine(folder.FullName, "link"), one);
+            FileIdentity first = Identity("one");
+            Assert.NotEqual(first, Identity("two"));
+            Assert.NotEqual(first, Identity("link"));
+            File.Move(one, one + "b");
+            Assert.Equal(first, Identity("oneb"));
+            Assert.Equal(Errno.ENOENT, Descriptor.Identify(directory.AsRaw, "one", out _).Errno);
+
+            FileIdentity Identity(string name)
+            {
+                Assert.True(Descriptor.Identify(directory.AsRaw, name, out FileIdentity identity).IsOk);
+                return identity;
+            }
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public void What_is_opened_does_not_outlive_an_execve()
     {
         using OwnedFd file = Descriptor.OpenFile("/dev/null", OpenFlags.O_RDONLY).OwnedOrThrow("open", "/dev/null");

@@ -26,6 +26,7 @@ public sealed class ControlServer : IDisposable
 
     private readonly string _name;
     private readonly OwnedFd _directory; // the path is removed at the end, when it may be out of this process's sight
+    private readonly FileIdentity? _file;
     private readonly OwnedFd _listener;
     private readonly ControlCommands _commands;
     private readonly ControlOptions _options;
@@ -42,6 +43,7 @@ public sealed class ControlServer : IDisposable
     private ControlServer(string path, OwnedFd directory, OwnedFd listener, ControlCommands commands, ControlOptions options)
     {
         (_name, _directory, _listener, _commands, _options) = (Path.GetFileName(path), directory, listener, commands, options);
+        _file = Find();
         _ = _epoll.Add(_wakeup.Fd, EpollEvents.EPOLLIN, WakeupTag).OrThrow("epoll_ctl", "the control server's wake-up");
         _ = _epoll.Add(_listener.AsSocket, EpollEvents.EPOLLIN, ListenerTag).OrThrow("epoll_ctl", path);
     }
@@ -86,7 +88,7 @@ public sealed class ControlServer : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Ends the thread, closes every connection and removes the socket's path.</summary>
+    /// <summary>Ends the thread, closes every connection and removes the socket's path, unless another has taken it since.</summary>
     public void Dispose()
     {
         _isStopping = true;
@@ -94,12 +96,15 @@ public sealed class ControlServer : IDisposable
         _thread?.Join();
         foreach (ControlClient client in _clients.Values) client.Dispose();
         _clients.Clear();
-        _ = Descriptor.Unlink(_directory.AsRaw, _name);
+        if (Find() == _file) _ = Descriptor.Unlink(_directory.AsRaw, _name); // while the listener is open nobody else is that file
         _directory.Dispose();
         _listener.Dispose();
         _epoll.Dispose();
         _wakeup.Dispose();
     }
+
+    /// <summary>What stands at the path now; null if nothing does, or this kernel does not say.</summary>
+    private FileIdentity? Find() => Descriptor.Identify(_directory.AsRaw, _name, out FileIdentity file).IsOk ? file : null;
 
     private void Run()
     {

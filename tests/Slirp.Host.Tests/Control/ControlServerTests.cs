@@ -39,6 +39,18 @@ public sealed class ControlServerTests : IDisposable
         Assert.Throws<SocketException>(() => late.Connect(new UnixDomainSocketEndPoint(SocketPath)));
     }
 
+    /// <summary>Two instances with one path: the later one has it, and keeps it when the former one ends.</summary>
+    [Fact]
+    public void A_socket_that_another_has_put_in_its_place_stays()
+    {
+        ControlServer former = ControlServer.Open(SocketPath, _forwards, ControlCommandsTests.Plan, _ => { });
+        Serve();
+        former.Dispose();
+        using Socket client = Connect();
+        client.Send(Encoding.UTF8.GetBytes(List));
+        Assert.Equal(Empty, ReadToEnd(client));
+    }
+
     [Fact]
     public void A_path_that_cannot_be_bound_is_told_as_slirp4netns_tells_it()
     {
