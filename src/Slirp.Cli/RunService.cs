@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using Slirp.Cli.Options;
 using Slirp.Core.Network;
@@ -9,6 +8,7 @@ using Slirp.Linux.Namespaces;
 using Slirp.Linux.Netlink;
 using Slirp.Linux.Tap;
 using Slirp.Wire;
+using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Cli;
 
@@ -88,7 +88,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         {
             Target = command.Process,
             HostAddresses = addresses,
-            Signals = [.. PassedOn.Keys],
+            Signals = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM],
             OnSignal = signal => PassOn(command, foreground, signal),
         };
         _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, orphans: [], log, () =>
@@ -130,24 +130,11 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
 
     private const int TerminationMilliseconds = 5000; // from SIGTERM to SIGKILL
 
-    private const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGUSR1 = 10, SIGUSR2 = 12, SIGTERM = 15, SIGCONT = 18;
-
-    // What somebody sends to this program means the command. PosixSignal takes the kernel's own numbers too.
-    private static readonly Dictionary<PosixSignal, int> PassedOn = new()
-    {
-        [PosixSignal.SIGHUP] = SIGHUP,
-        [PosixSignal.SIGINT] = SIGINT,
-        [PosixSignal.SIGQUIT] = SIGQUIT,
-        [(PosixSignal)SIGUSR1] = SIGUSR1,
-        [(PosixSignal)SIGUSR2] = SIGUSR2,
-        [PosixSignal.SIGTERM] = SIGTERM,
-    };
-
     /// <summary>While we are in the terminal's foreground, SIGINT and SIGQUIT come from there, and the command has had them.</summary>
-    private static bool PassOn(NamespaceCommand command, TerminalForeground foreground, PosixSignal signal)
+    private static bool PassOn(NamespaceCommand command, TerminalForeground foreground, int signal)
     {
-        bool isTyped = signal is PosixSignal.SIGINT or PosixSignal.SIGQUIT && foreground.IsOurs;
-        if (!isTyped) _ = command.Process.Signal(PassedOn[signal]);
+        bool isTyped = signal is SIGINT or SIGQUIT && foreground.IsOurs;
+        if (!isTyped) _ = command.Process.Signal(signal);
         return true;
     }
 

@@ -24,7 +24,7 @@ internal static class ErrnoMapping
         Errno.EADDRINUSE => HostError.AddressInUse,
         Errno.EADDRNOTAVAIL => HostError.AddressNotAvailable,
         Errno.EMSGSIZE => HostError.MessageTooLong,
-        Errno.EMFILE or Errno.ENFILE => HostError.NoDescriptors,
+        Errno.EMFILE or Errno.ENFILE or Errno.ENOSPC => HostError.NoDescriptors, // ENOSPC: of epoll(7), max_user_watches
         Errno.ENOBUFS or Errno.ENOMEM => HostError.NoBuffers,
         Errno.EAFNOSUPPORT or Errno.EPROTONOSUPPORT or Errno.EOPNOTSUPP => HostError.NotSupported,
         _ => HostError.Other,

@@ -181,18 +181,22 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// first, since the error is there before the state is closed; what stays queued would make every later event an error.</remarks>
     public static HostError ConnectOutcome(SocketFd socket)
     {
-        TcpSocketState state = SocketOptions.GetTcpState(socket);
-        HostError error = SocketOptions.TakeError(socket).ToHostError();
-        switch (state)
+        switch (SocketOptions.GetTcpState(socket))
         {
             case TcpSocketState.TCP_SYN_SENT:
-                return error == HostError.None ? HostError.InProgress : error;
+                return TakeError(socket, HostError.InProgress);
             case TcpSocketState.TCP_CLOSE or TcpSocketState.None:
-                return error == HostError.None ? HostError.Other : error;
+                return TakeError(socket, HostError.Other);
             default:
                 while (Socket.ReceiveMessage(socket, [], MessageFlags.MSG_ERRQUEUE, out _).IsOk) { }
                 return HostError.None;
         }
+    }
+
+    private static HostError TakeError(SocketFd socket, HostError otherwise)
+    {
+        HostError error = SocketOptions.TakeError(socket).ToHostError();
+        return error == HostError.None ? otherwise : error;
     }
 
     public static bool TryReceiveError(HostSocket socket, Span<byte> quoted, out int quotedLength, out HostIcmpError error)

@@ -30,6 +30,7 @@ public sealed class ResolverWatch : IDisposable
     private readonly Inotify? _inotify;
     private readonly Dictionary<int, HashSet<string>> _watched = []; // names that matter, by watch
     private bool _isOutOfReach, _isBlind, _isBehind;
+    private long _emptySince; // monotonic nanoseconds; 0 if it is not
     private bool _leadsOut; // the chain's last link points to a directory that cannot be seen
     private readonly HashSet<string> _directories = [];
     private readonly byte[] _file = new byte[ResolverConfiguration.MaxOctets + 1];
@@ -48,7 +49,13 @@ public sealed class ResolverWatch : IDisposable
     public ResolverConfiguration Current { get; private set; }
 
     /// <summary>Not every change is told, or the last one could not be taken in: to be asked again in a moment.</summary>
-    public bool NeedsClock => _inotify is null || _isBlind || _isBehind;
+    public bool NeedsClock => _inotify is null || _isBlind || _isBehind || IsInDoubt;
+
+    /// <summary>The file names nobody, as it does while somebody rewrites it: that is believed when it lasts.</summary>
+    public bool IsInDoubt => _emptySince != 0;
+
+    /// <summary>For so long (ns).</summary>
+    public const long DoubtNanoseconds = 300_000_000;
 
     /// <summary>The directories that are watched: what must stay readable if this process gives up its rights to files.</summary>
     public IReadOnlyCollection<string> Directories => _directories;
@@ -63,12 +70,22 @@ public sealed class ResolverWatch : IDisposable
         if (_isBehind) return false;
         if (read is null) return OutOfReach();
         _isOutOfReach = false;
+        if (IsDoubtful(read)) return false;
         if (read.IsSameAs(Current)) return false;
         Current = read;
         return true;
     }
 
     public void Dispose() => _inotify?.Dispose();
+
+    private bool IsDoubtful(ResolverConfiguration read)
+    {
+        long now = MonotonicClock.Nanoseconds, since = _emptySince;
+        _emptySince = 0;
+        if (read.Servers.Count > 0 || Current.Servers.Count == 0 || since != 0 && now - since >= DoubtNanoseconds) return false;
+        _emptySince = since != 0 ? since : now;
+        return true;
+    }
 
     /// <returns>False if nothing that happened concerns the chain.</returns>
     private bool TakeEvents()

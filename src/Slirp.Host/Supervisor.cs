@@ -1,7 +1,7 @@
-using System.Runtime.InteropServices;
 using Slirp.Linux;
 using Slirp.Linux.Events;
 using Slirp.Services.Dns;
+using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Host;
 
@@ -20,11 +20,10 @@ public sealed record SupervisorOptions
     public HostAddressWatch? HostAddresses { get; init; }
 
     /// <summary>Signals taken; by default those that end the service.</summary>
-    public IReadOnlyList<PosixSignal> Signals { get; init; } =
-        [PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
+    public IReadOnlyList<int> Signals { get; init; } = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
 
     /// <summary>Called with each signal that would end the service; true if it was for somebody else.</summary>
-    public Func<PosixSignal, bool>? OnSignal { get; init; }
+    public Func<int, bool>? OnSignal { get; init; }
 
     /// <summary>Who is told of our life: that it ends, and where a watchdog is set, that the worker works.</summary>
     public ServiceManager? Manager { get; init; }
@@ -43,7 +42,6 @@ public sealed class Supervisor : IDisposable
     private enum Source : ulong
     {
         WorkerEnded,
-        Signal,
         ExitFd,
         Target,
         NamespacePath,
@@ -52,14 +50,15 @@ public sealed class Supervisor : IDisposable
         WorkerBeat,
     }
 
+    private const Source FirstSignal = (Source)0x100; // and the signal's number
+
     private readonly Worker _worker;
     private readonly ResolverWatch _resolver;
     private readonly SupervisorOptions _options;
     private readonly Epoll _epoll = new();
     private readonly Wakeup _workerEnded = new();
-    private readonly Wakeup _signal = new();
+    private readonly SignalWatch _signals;
     private readonly Wakeup _beat = new();
-    private static readonly List<PosixSignalRegistration> Registrations = []; // what nobody holds is taken back
     private bool _isBeatAwaited;
     private long _beatDue = long.MaxValue; // monotonic nanoseconds
 
@@ -67,14 +66,13 @@ public sealed class Supervisor : IDisposable
     {
         (_worker, _resolver, _options) = (worker, resolver, options);
         Watch(_workerEnded.Fd, EpollEvents.EPOLLIN, Source.WorkerEnded);
-        Watch(_signal.Fd, EpollEvents.EPOLLIN, Source.Signal);
         Watch(_beat.Fd, EpollEvents.EPOLLIN, Source.WorkerBeat);
         if (options.Target is ProcessWatch target) Watch(target.Fd, EpollEvents.EPOLLIN, Source.Target);
         if (options.NamespacePath?.Fd is InotifyFd path) Watch(path, EpollEvents.EPOLLIN, Source.NamespacePath);
         if (resolver.Fd is InotifyFd file) Watch(file, EpollEvents.EPOLLIN, Source.Resolver);
         if (options.HostAddresses is HostAddressWatch addresses) Watch(addresses.Fd, EpollEvents.EPOLLIN, Source.HostAddresses);
-        foreach (PosixSignal signal in options.Signals)
-            Registrations.Add(Register(signal));
+        _signals = new SignalWatch([.. options.Signals]);
+        foreach ((int signal, EventFd fd) in _signals.Descriptors) Watch(fd, EpollEvents.EPOLLIN, FirstSignal + (ulong)signal);
     }
 
     /// <summary>Starts the worker, tells <paramref name="ready"/>, and returns when the service is over and the worker
@@ -100,10 +98,8 @@ public sealed class Supervisor : IDisposable
 
     public void Dispose()
     {
-        // Signals stay registered: in the instants that are left one must not make another end of this than it is.
         _epoll.Dispose();
         _workerEnded.Dispose();
-        _signal.Dispose();
         _beat.Dispose();
     }
 
@@ -149,8 +145,6 @@ public sealed class Supervisor : IDisposable
         {
             case Source.WorkerEnded:
                 return EndReason.LinkLost;
-            case Source.Signal:
-                return EndReason.Signal;
             case Source.ExitFd:
                 _options.Log("exitfd event");
                 return EndReason.ExitDescriptor;
@@ -172,7 +166,7 @@ public sealed class Supervisor : IDisposable
                 SetNextBeat();
                 return EndReason.None;
             default:
-                throw new InvalidOperationException($"event from {source}");
+                return OnSignal((int)(source - FirstSignal));
         }
     }
 
@@ -193,6 +187,7 @@ public sealed class Supervisor : IDisposable
     private long Patience()
     {
         long patience = IsPathUnwatched || _resolver.NeedsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
+        if (_resolver.IsInDoubt) patience = ResolverWatch.DoubtNanoseconds;
         if (_beatDue != long.MaxValue && !_isBeatAwaited)
             patience = Math.Min(patience, Math.Max(0, _beatDue - MonotonicClock.Nanoseconds));
         return patience == long.MaxValue ? -1 : patience;
@@ -214,33 +209,8 @@ public sealed class Supervisor : IDisposable
         return added.IsOk;
     }
 
-    /// <summary>The first one starts the runtime's signal thread, which needs a pipe, memory and a process number.</summary>
-    private PosixSignalRegistration Register(PosixSignal signal)
-    {
-        try
-        {
-            return PosixSignalRegistration.Create(signal, OnSignal);
-        }
-        catch (Exception e) when ((e.GetBaseException() as IOException)?.HResult is int errno) // as the runtime has it of the kernel
-        {
-            throw new LinuxException("pthread_create", "the thread that takes signals", (Errno)errno,
-                "a limit on descriptors, processes or memory was reached (ulimit -Hn, -u, -v)");
-        }
-    }
-
-    private void OnSignal(PosixSignalContext context)
-    {
-        context.Cancel = true; // the runtime would end the process itself
-        try
-        {
-            if (_options.OnSignal?.Invoke(context.Signal) == true) return;
-            _signal.Signal();
-        }
-        catch (ObjectDisposedException)
-        {
-            // The end has come first: to what the signal was for, and to who would have heard of it.
-        }
-    }
+    private EndReason OnSignal(int signal) =>
+        _signals.Take(signal) && _options.OnSignal?.Invoke(signal) != true ? EndReason.Signal : EndReason.None;
 
     private void Watch<T>(T descriptor, EpollEvents events, Source source) where T : struct, IDescriptor =>
         _epoll.Add(descriptor, events, (ulong)source).OrThrow("epoll_ctl", $"{source} descriptor {descriptor.Value}");

@@ -18,8 +18,6 @@ public readonly record struct EventFd(int Value) : IDescriptor;
 
 public readonly record struct TimerFd(int Value) : IDescriptor;
 
-public readonly record struct SignalFd(int Value) : IDescriptor;
-
 public readonly record struct InotifyFd(int Value) : IDescriptor;
 
 /// <summary>Refers to a process, and to no other after that one's death (pidfd_open(2)).</summary>

@@ -123,7 +123,6 @@ public static class Syscalls
     public static readonly SyscallId get_robust_list = new("get_robust_list", 274, 100);
     public static readonly SyscallId accept = new("accept", 43, 202);
     public static readonly SyscallId accept4 = new("accept4", 288, 242);
-    public static readonly SyscallId signalfd4 = new("signalfd4", 289, 74);
     public static readonly SyscallId exit_group = new("exit_group", 231, 94);
     public static readonly SyscallId waitid = new("waitid", 247, 95);
     public static readonly SyscallId tgkill = new("tgkill", 234, 131);

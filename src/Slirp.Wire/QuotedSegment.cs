@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace Slirp.Wire;
 
 /// <summary>What an ICMP error quotes of the TCP segment that it is about, as far as it must: eight octets (RFC 792).</summary>
-public readonly record struct QuotedSegment(IpEndpoint Source, IpEndpoint Destination, SequenceNumber Sequence)
+/// <param name="PacketLength">What the IP header says, headers included.</param>
+public readonly record struct QuotedSegment(IpEndpoint Source, IpEndpoint Destination, SequenceNumber Sequence, int PacketLength)
 {
     private const int NeededLength = 8;
 
@@ -17,18 +18,21 @@ public readonly record struct QuotedSegment(IpEndpoint Source, IpEndpoint Destin
         int headerLength = isIpv4 ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength;
         if (packet.Length < headerLength || packet[0] >> 4 != (isIpv4 ? 4 : 6)) return false;
         IpAddress source, destination;
+        int length;
         if (isIpv4)
         {
             headerLength = (packet[0] & 0xf) * 4;
             if (headerLength < Ipv4View.MinHeaderLength || packet[Ipv4View.Field.Protocol] != (byte)IpProtocol.Tcp) return false;
             ushort flagsAndOffset = BinaryPrimitives.ReadUInt16BigEndian(packet[Ipv4View.Field.FlagsAndOffset..]);
             if ((flagsAndOffset & Ipv4View.Field.OffsetMask) != 0) return false;
+            length = BinaryPrimitives.ReadUInt16BigEndian(packet[Ipv4View.Field.TotalLength..]);
             source = Ipv4Address.Read(packet[Ipv4View.Field.Source..]);
             destination = Ipv4Address.Read(packet[Ipv4View.Field.Destination..]);
         }
         else
         {
             if (packet[Ipv6View.Field.NextHeader] != (byte)IpProtocol.Tcp) return false;
+            length = headerLength + BinaryPrimitives.ReadUInt16BigEndian(packet[Ipv6View.Field.PayloadLength..]);
             source = IpAddress.ReadIpv6(packet[Ipv6View.Field.Source..]);
             destination = IpAddress.ReadIpv6(packet[Ipv6View.Field.Destination..]);
             if (source.IsIpv4 || destination.IsIpv4) return false;
@@ -38,7 +42,8 @@ public readonly record struct QuotedSegment(IpEndpoint Source, IpEndpoint Destin
         segment = new QuotedSegment(
             new IpEndpoint(source, BinaryPrimitives.ReadUInt16BigEndian(tcp)),
             new IpEndpoint(destination, BinaryPrimitives.ReadUInt16BigEndian(tcp[2..])),
-            new SequenceNumber(BinaryPrimitives.ReadUInt32BigEndian(tcp[4..])));
+            new SequenceNumber(BinaryPrimitives.ReadUInt32BigEndian(tcp[4..])),
+            length);
         return true;
     }
 }

@@ -75,7 +75,7 @@ public class ConfinementTests
 
     /// <summary>Written, replaced, its link turned, all behind the walls; and turned to where the walls are in the way, which
     /// changes nothing.</summary>
-    [EndToEndFact(SlirpnetOnly = true, Tools = "dnsmasq,dig")]
+    [EndToEndFact(OtherUsers = true, SlirpnetOnly = true, Tools = "dnsmasq,dig")]
     public async Task A_sandbox_follows_resolv_conf_within_etc_and_run()
     {
         const string setUp = """

@@ -36,7 +36,7 @@ public class DnsHostTests
                     File.CreateSymbolicLink(file, "resolv.conf");
                     break;
                 case "directory":
-                    Directory.CreateDirectory(file);
+                    (await ChildProcess.RunAsync("mkdir", file)).Succeeded();
                     break;
                 case "fifo":
                     (await ChildProcess.RunAsync("mkfifo", file)).Succeeded();

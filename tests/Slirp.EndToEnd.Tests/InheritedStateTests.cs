@@ -39,7 +39,7 @@ public class InheritedStateTests(ITestOutputHelper output)
 
     /// <summary>Standard error is a pipe that is full, as a terminal that was stopped is: what there is to say, here that the
     /// host forbids pings, keeps nobody waiting, neither frames nor the end.</summary>
-    [EndToEndFact(SlirpnetOnly = true, Tools = "ping")]
+    [EndToEndFact(OtherUsers = true, SlirpnetOnly = true, Tools = "ping")]
     public Task Lines_that_nobody_reads_delay_nothing()
     {
         const string script = """

@@ -66,7 +66,7 @@ public class OptionErrorTests
     public Task No_such_process_is_named() => FailsAsync(
         _ => [Machine.Binary, "-c", "-r", "3", "-e", "4", $"{int.MaxValue}", GuestNetwork.TapName], $"{int.MaxValue}");
 
-    [EndToEndFact(SlirpnetOnly = true)]
+    [EndToEndFact(OtherUsers = true, SlirpnetOnly = true)]
     public Task A_namespace_of_somebody_else_is_refused() => FailsAsync(
         guest => [.. Machine.AsUser, Machine.Binary, "-c", "-r", "3", "-e", "4", $"{guest.Pid}", GuestNetwork.TapName]);
 

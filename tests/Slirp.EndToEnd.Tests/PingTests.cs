@@ -53,7 +53,7 @@ public class PingTests
         });
 
     /// <summary>The kernel's own default is that nobody may ping: the guest is told so, and the owner by one line.</summary>
-    [EndToEndTheory(SlirpnetOnly = true, Tools = "ping")]
+    [EndToEndTheory(OtherUsers = true, SlirpnetOnly = true, Tools = "ping")]
     [InlineData(Local4, "From 10.0.2.2 icmp_seq=1 Packet filtered")]
     [InlineData(Local6, "From fd00::2 icmp_seq=1 Destination unreachable: Administratively prohibited")]
     public Task A_host_that_forbids_pings_is_named_once(string address, string said) =>

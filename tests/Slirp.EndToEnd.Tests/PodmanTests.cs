@@ -13,7 +13,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
 
     public PodmanTests(PodmanHost podman) => _podman = podman;
 
-    [EndToEndFact(Tools = RootlessHost.Tools)]
+    [EndToEndFact(OtherUsers = true, Tools = RootlessHost.Tools)]
     public async Task A_container_has_the_network_that_podman_expects()
     {
         string output = await ContainerAsync("", "ip addr show tap0; cat /etc/resolv.conf; ping -c 1 10.0.2.2; nslookup -type=a www.example.test");
@@ -25,7 +25,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         Assert.Contains(RootlessHost.KnownAddress, output, StringComparison.Ordinal);
     }
 
-    [EndToEndFact(Tools = RootlessHost.Tools)]
+    [EndToEndFact(OtherUsers = true, Tools = RootlessHost.Tools)]
     public async Task Its_network_options_work()
     {
         string output = await ContainerAsync(":cidr=10.9.0.0/24,mtu=1400,enable_ipv6=false", "ip addr show tap0; cat /etc/resolv.conf");
@@ -35,7 +35,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         Assert.Contains("nameserver 10.9.0.3", output, StringComparison.Ordinal);
     }
 
-    [EndToEndTheory(Tools = RootlessHost.Tools)]
+    [EndToEndTheory(OtherUsers = true, Tools = RootlessHost.Tools)]
     [InlineData("", "unreachable")]
     [InlineData(":allow_host_loopback=true", RootlessHost.WebPage)]
     public async Task The_host_s_loopback_is_open_only_when_asked_for(string options, string answer)
@@ -44,7 +44,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         Assert.Contains(answer, output, StringComparison.Ordinal);
     }
 
-    [EndToEndTheory(Tools = RootlessHost.Tools, SlirpnetOnly = true)]
+    [EndToEndTheory(OtherUsers = true, Tools = RootlessHost.Tools, SlirpnetOnly = true)]
     [InlineData(":allow_host_loopback=true", $"from {RootlessHost.WitnessAddress}")]
     [InlineData($":allow_host_loopback=true,outbound_addr={RootlessHost.OtherAddress}", $"from {RootlessHost.OtherAddress}")]
     [InlineData("", "unreachable")] // an address of the host leads to its loopback as well
@@ -54,7 +54,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         Assert.Contains(answer, output, StringComparison.Ordinal);
     }
 
-    [EndToEndTheory(Tools = RootlessHost.Tools)]
+    [EndToEndTheory(OtherUsers = true, Tools = RootlessHost.Tools)]
     [InlineData("slirp4netns")]
     [InlineData("rootlesskit")]
     public async Task A_published_port_is_reached_from_the_host_also_after_a_restart(string handler)
@@ -79,7 +79,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         await _podman.Host.UntilAsync(Slirpnets, "0");
     }
 
-    [EndToEndFact(Tools = RootlessHost.Tools)]
+    [EndToEndFact(OtherUsers = true, Tools = RootlessHost.Tools)]
     public async Task Twenty_containers_in_a_row_leave_nothing()
     {
         for (int i = 0; i < 20; i++)
@@ -92,7 +92,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
         Assert.Equal("", (await _podman.Host.RunAsync("find /mnt/run -name '*.net'")).Succeeded());
     }
 
-    [EndToEndFact(Tools = RootlessHost.Tools)]
+    [EndToEndFact(OtherUsers = true, Tools = RootlessHost.Tools)]
     public async Task Podman_shows_which_program_it_uses()
     {
         string output = await PodmanAsync("info --format '{{.Host.Slirp4NetNS.Executable}} {{.Host.Slirp4NetNS.Version}}'");
@@ -126,7 +126,7 @@ public sealed class PodmanTests : IClassFixture<PodmanTests.PodmanHost>
 
         public async Task InitializeAsync()
         {
-            if (SkipReason.Of(slirpnetOnly: false, RootlessHost.Tools) is not null) return;
+            if (SkipReason.Of(slirpnetOnly: false, RootlessHost.Tools, otherUsers: true) is not null) return;
             _host = await RootlessHost.CreateAsync();
             (await _host.RunAsync(MakeImage)).Succeeded();
         }

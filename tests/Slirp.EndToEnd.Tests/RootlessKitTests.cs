@@ -10,7 +10,7 @@ public class RootlessKitTests
     private const string Kit = "rootlesskit --net=slirp4netns --slirp4netns-binary=/mnt/bin/slirpnet "
         + "--slirp4netns-sandbox=auto --slirp4netns-seccomp=auto --copy-up=/etc ";
 
-    [EndToEndTheory(Tools = RootlessHost.Tools)]
+    [EndToEndTheory(OtherUsers = true, Tools = RootlessHost.Tools)]
     [InlineData("", RootlessHost.WebPage)]
     [InlineData("--disable-host-loopback ", "unreachable")]
     public async Task Its_child_has_the_network_that_it_expects(string options, string answer)
@@ -26,7 +26,7 @@ public class RootlessKitTests
         Assert.Contains(answer, output, StringComparison.Ordinal);
     }
 
-    [EndToEndFact(Tools = RootlessHost.Tools)]
+    [EndToEndFact(OtherUsers = true, Tools = RootlessHost.Tools)]
     public async Task Ports_are_added_and_removed_while_it_runs()
     {
         await using RootlessHost host = await RootlessHost.CreateAsync();

@@ -90,8 +90,29 @@ public sealed class ResolverWatchTests : IDisposable
         File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.1\n");
         using var watch = new ResolverWatch(PathOf("resolv.conf"));
         File.Delete(PathOf("resolv.conf"));
-        Assert.True(watch.TryUpdate());
+        while (!watch.TryUpdate())
+        {
+            Assert.True(watch.NeedsClock && watch.IsInDoubt);
+            Thread.Sleep(10); // that long it might be written anew
+        }
         Assert.Empty(watch.Current.Servers);
+        Assert.False(watch.IsInDoubt);
+    }
+
+    [Fact]
+    public void Empty_while_it_is_rewritten_means_nothing()
+    {
+        File.WriteAllText(PathOf("resolv.conf"), "nameserver 192.0.2.1\n");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        using (var file = new StreamWriter(PathOf("resolv.conf")))
+        {
+            Assert.False(watch.TryUpdate());
+            Assert.True(watch.IsInDoubt);
+            Assert.Single(watch.Current.Servers);
+            file.Write("nameserver 192.0.2.2\n");
+        }
+        Names(watch, "192.0.2.2");
+        Assert.False(watch.IsInDoubt);
     }
 
     [Fact]

@@ -1,8 +1,12 @@
 using Slirp.Linux;
+using Slirp.Linux.Events;
 using Slirp.Linux.Namespaces;
 using Slirp.Linux.Tap;
 using Slirp.Linux.Tests.Confinement;
+using Slirp.Linux.Native;
 using Slirp.Linux.Tests.Netlink;
+using Slirp.Linux.Tests.Support;
+using static Slirp.Linux.SignalNumber;
 
 // Run by tests as a process of its own. Prints what happened, and exits with 0, 1 or the status of the command it ran.
 try
@@ -18,6 +22,7 @@ try
         ["landlock", var allowed, var denied] => ConfinedProgram.Restricted(allowed, denied),
         ["capabilities"] => ConfinedProgram.Capabilities(),
         ["anew", var path, var argument] => ConfinedProgram.BeginAnew(path, argument),
+        ["signals"] => Signals(),
         ["fatal"] => ConfinedProgram.Fatal(),
         ["addresses"] => AddressesProgram.Run(),
         ["root", var visible] => ConfinedProgram.NarrowedRoot(visible),
@@ -52,6 +57,17 @@ static int Foreground()
 {
     using var foreground = new TerminalForeground();
     Console.WriteLine(foreground.IsOurs);
+    return 0;
+}
+
+static int Signals()
+{
+    var watch = new SignalWatch(SIGHUP, SIGINT, SIGQUIT, SIGTERM);
+    string[] names = ["", "HUP", "INT", "QUIT"];
+    foreach (int signal in (int[])[SIGHUP, SIGINT, SIGQUIT, SIGTERM]) _ = Libc.kill(Environment.ProcessId, signal);
+    Wait.For(watch.Descriptors.Single(one => one.Signal == SIGTERM).Fd); // the last one sent
+    IEnumerable<string> taken = watch.Descriptors.Where(one => watch.Take(one.Signal)).Select(one => one.Signal == SIGTERM ? "TERM" : names[one.Signal]);
+    Console.WriteLine(string.Join(' ', taken));
     return 0;
 }
 

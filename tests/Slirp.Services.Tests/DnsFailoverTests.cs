@@ -48,6 +48,84 @@ public class DnsFailoverTests
         Assert.Equal(0, scene.Host.OpenCount);
     }
 
+    /// <summary>The guest knows one server, and could not ask the next as the host's own programs do (resolv.conf(5)). Some
+    /// servers refuse by a header alone.</summary>
+    [Theory]
+    [InlineData(ServFail, false)]
+    [InlineData(NotImp, false)]
+    [InlineData(Refused, false)]
+    [InlineData(ServFail, true)]
+    [InlineData(Refused, true)]
+    public void A_resolver_that_fails_or_refuses_is_passed_over_at_once(int code, bool isHeaderAlone)
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        byte[] refusal = Answer(query, code, records: 0);
+        if (isHeaderAlone) (refusal = refusal[..12])[5] = 0;
+        scene.Deliver(socket, refusal);
+        scene.ExpectNothing();
+        Assert.Equal("12", scene.Asked());
+        scene.AnswerLast();
+        Assert.Equal(1, AnswerCount(scene.TakeAnswer()));
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
+    [Fact]
+    public void Where_all_fail_the_last_one_s_words_are_the_answer()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.AnswerLast(ServFail, records: 0);
+        scene.AnswerLast(Refused, records: 0);
+        Assert.Equal(Refused, scene.TakeAnswer()[3] & 15);
+        Assert.Equal("12", scene.Asked());
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
+    [Fact]
+    public void Who_was_asked_already_may_still_know()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(901);
+        Assert.Equal("12", scene.Asked());
+        scene.AnswerLast(ServFail, records: 0);
+        scene.ExpectNothing();
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        scene.Deliver(socket, Answer(query));
+        Assert.Equal(1, AnswerCount(scene.TakeAnswer()));
+    }
+
+    [Fact]
+    public void Who_refuses_while_the_other_is_silent_is_quoted_in_the_end()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.AnswerLast(Refused, records: 0);
+        scene.PassMilliseconds(4501);
+        Assert.Equal(Refused, scene.TakeAnswer()[3] & 15);
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
+    /// <summary>A slow resolver answers what was asked again in the meantime as often as it was asked: no forgery.</summary>
+    [Fact]
+    public void Answers_to_what_was_asked_again_do_not_cost_others_their_query()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.DescriptorLimit = 1; // one socket for all
+        const int Queries = 60;
+        for (int i = 0; i < Queries; i++) scene.Query(DnsMessage.Query(i, $"name{i}.example"));
+        scene.PassMilliseconds(1801);
+        var asked = scene.Upstream();
+        Assert.Equal(2 * Queries, asked.Count);
+        scene.Query(DnsMessage.Query(99, "other.example"));
+        foreach ((_, byte[] query, FakeSocket socket) in asked) scene.Deliver(socket, Answer(query));
+        scene.AnswerLast();
+        Assert.Equal(Queries + 1, scene.Host.TakePackets().Count);
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
     [Fact]
     public void A_dead_first_resolver_costs_one_query_a_second_once()
     {

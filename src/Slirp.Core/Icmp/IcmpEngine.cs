@@ -66,7 +66,7 @@ public sealed class IcmpEngine<TWorld>(
         }
         if ((byte)icmp.Type != RequestType(from))
         {
-            if (!IsHeardByTcp(icmp, to, now)) Counters.Drop(DropReason.IcmpNotSupported);
+            if (!IsHeardByTcp(icmp, to)) Counters.Drop(DropReason.IcmpNotSupported);
             return;
         }
         if (icmp.Code != 0)
@@ -86,10 +86,10 @@ public sealed class IcmpEngine<TWorld>(
     }
 
     /// <summary>Whether it is an error about a segment of ours, sent to whom that seemed to come from.</summary>
-    private bool IsHeardByTcp(in IcmpView icmp, IpAddress to, Instant now) =>
+    private bool IsHeardByTcp(in IcmpView icmp, IpAddress to) =>
         tcp is not null
         && QuotedSegment.TryParse(icmp.Body, to.IsIpv4, out QuotedSegment about) && about.Source.Address == to
-        && tcp.TryHear(new IcmpHeader((byte)icmp.Type, icmp.Code, icmp.RestOfHeader), about, now);
+        && tcp.TryHear(new IcmpHeader((byte)icmp.Type, icmp.Code, icmp.RestOfHeader), about);
 
     private void Forward(
         MacAddress source, IpEndpoint guest, IpAddress to, ReadOnlySpan<byte> message, in DatagramOptions options,

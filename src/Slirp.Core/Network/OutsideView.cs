@@ -4,8 +4,9 @@ namespace Slirp.Core.Network;
 
 /// <summary>How somebody outside who comes through a forward appears to the guest.</summary>
 /// <remarks>By the true address wherever the guest could answer it. The gateway stands in for whoever has an address that
-/// would mean something else inside: host loopback, the guest's own network or link, and the other family. A stand-in
-/// keeps its port if no other conversation has it.</remarks>
+/// would mean something else inside: host loopback, the guest's own network or link, and the other family, and for whoever
+/// has the address and port of another conversation with the same port of the guest. A stand-in keeps its port if no other
+/// conversation has it.</remarks>
 public static class OutsideView
 {
     // Tries before a stand-in is given up: with half of all ports taken, 2^-64 is left.

@@ -122,10 +122,12 @@ public sealed class SentRanges
     /// <param name="latestEnd">Where that segment ends, which decides among those sent at one time.</param>
     /// <param name="patience">How long a segment may take at most, from when it was sent.</param>
     /// <param name="lookAgain">When something that is not lost yet may be.</param>
+    /// <param name="lostAgainAt">When what is lost now for the second time was sent last, the latest of it; default if nothing is.</param>
     /// <returns>True if something was found lost.</returns>
-    public bool MarkLost(Instant latest, SequenceNumber latestEnd, TimeSpan patience, Instant now, out Instant lookAgain)
+    public bool MarkLost(
+        Instant latest, SequenceNumber latestEnd, TimeSpan patience, Instant now, out Instant lookAgain, out Instant lostAgainAt)
     {
-        lookAgain = Instant.Never;
+        (lookAgain, lostAgainAt) = (Instant.Never, default);
         bool found = false;
         for (int i = 0; i < _count; i++)
         {
@@ -140,6 +142,7 @@ public sealed class SentRanges
             }
             range.IsLost = found = true;
             Lost += range.Length;
+            if (range.IsResent && range.SentAt > lostAgainAt) lostAgainAt = range.SentAt;
         }
         return found;
     }

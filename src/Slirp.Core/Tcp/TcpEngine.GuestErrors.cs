@@ -10,21 +10,21 @@ namespace Slirp.Core.Tcp;
 // (RFC 8201 leaves that to the sender): a new flow finds out for itself.
 public sealed partial class TcpEngine<TWorld>
 {
-    /// <summary>What Linux takes for the narrowest link that anybody can mean (net.ipv4.route.min_pmtu).</summary>
-    private const int SmallestMtu4 = 552;
-
     /// <summary>RFC 8200 section 5.</summary>
     private const int SmallestMtu6 = 1280;
 
+    /// <summary>RFC 6928 section 2.</summary>
+    private const int SegmentsInitially = 10;
+
     /// <summary>Takes an ICMP error about a segment.</summary>
     /// <returns>False if it is about none that is under way, or says what changes nothing.</returns>
-    public bool TryHear(in IcmpHeader error, in QuotedSegment about, Instant now)
+    public bool TryHear(in IcmpHeader error, in QuotedSegment about)
     {
         if (!_flows.TryFind(new FlowKey(about.Destination, about.Source), out TcpFlow? flow)) return false;
         if (!about.Sequence.IsWithin(flow.SndUna, (uint)flow.InFlight)) return false;
         _current = flow;
         bool isHeard = error.IsAboutSize(flow.IsIpv4)
-            ? TryNarrow(flow, (int)Math.Min(flow.IsIpv4 ? error.Rest & ushort.MaxValue : error.Rest, ushort.MaxValue), now)
+            ? TryNarrow(flow, (int)Math.Min(flow.IsIpv4 ? error.Rest & ushort.MaxValue : error.Rest, ushort.MaxValue), about.PacketLength)
             : TryRefuse(flow, error);
         _current = null;
         return isHeard;
@@ -38,20 +38,36 @@ public sealed partial class TcpEngine<TWorld>
         return true;
     }
 
-    private bool TryNarrow(TcpFlow flow, int mtu, Instant now)
+    /// <param name="mtu">Of the narrow link; 0 if its router does not say.</param>
+    /// <param name="packetLength">How long the packet was that did not pass.</param>
+    private bool TryNarrow(TcpFlow flow, int mtu, int packetLength)
     {
         if (!flow.IsSynchronized) return false;
         int headers = _sender.Mtu - OurMss(flow.IsIpv4) + (flow.HasTimestamps ? TimestampOptionLength : 0);
-        if (mtu == 0 && flow.IsIpv4) mtu = IcmpError.PlateauBelow(flow.Mss + headers);
-        int mss = Math.Max(mtu, flow.IsIpv4 ? SmallestMtu4 : SmallestMtu6) - headers;
+        if (mtu == 0 && flow.IsIpv4)
+        {
+            // Each packet of a flight has its error: those that were longer than what is sent by now say nothing new.
+            if (packetLength > flow.Mss + headers) return false;
+            mtu = IcmpError.PlateauBelow(packetLength);
+        }
+        if (!flow.IsIpv4) mtu = Math.Max(mtu, SmallestMtu6);
+        int mss = Math.Max(mtu - headers, SmallestMss);
         if (mss >= flow.Mss) return false;
         SetPayloadLimit(flow, mss);
-        // What is under way was larger, and never arrived. It is no sign of congestion, and was no timeout.
-        flow.BeforeTimeout = null;
-        CountAllAsLost(flow);
-        SendLost(flow, now);
-        Rearm(flow);
+        // What is under way goes again in the flow's turn: once, however many errors came in the meantime.
+        flow.IsNarrowed = true;
         Enqueue(flow);
         return true;
+    }
+
+    /// <summary>What is under way was too large and never arrived. That is no congestion; but the link is not the whole path, as
+    /// was taken for granted, so sending starts as into any other (RFC 6928).</summary>
+    private void BeginAgain(TcpFlow flow)
+    {
+        flow.IsNarrowed = false;
+        if (!flow.IsSynchronized || flow.Sent is not { Count: > 0 }) return;
+        flow.Cwnd = Math.Min(flow.Cwnd, SegmentsInitially * flow.Mss);
+        flow.BeforeTimeout = null;
+        CountAllAsLost(flow);
     }
 }

@@ -41,8 +41,11 @@ public sealed partial class TcpEngine<TWorld>
         if (!flow.HasSack) return FindByDuplicates(flow);
         bool isCertain = flow.InRecovery || flow.Sent!.Sacked > (DuplicateThreshold - 1) * flow.Mss;
         TimeSpan patience = flow.Rack.Rtt + flow.Rack.ReorderingWindow(isCertain, flow.Rtt.Minimum, flow.Rtt.Smoothed);
-        bool found = flow.Sent!.MarkLost(flow.Rack.SentAt, flow.Rack.End, patience, now, out Instant lookAgain);
+        bool found = flow.Sent!.MarkLost(flow.Rack.SentAt, flow.Rack.End, patience, now, out Instant lookAgain, out Instant lostAgainAt);
         flow.ReorderAt = lookAgain;
+        // RFC 5681 section 4.3: a copy that is lost too shows congestion anew, once for all that was sent since the last cut.
+        if (lostAgainAt != default && lostAgainAt >= flow.ReducedAt && IsRecovering(flow))
+            ReduceCongestionWindow(flow, Math.Min(flow.InFlight, flow.Cwnd), now);
         return found;
     }
 
@@ -61,18 +64,21 @@ public sealed partial class TcpEngine<TWorld>
 
     private void EnterRecovery(TcpFlow flow, Instant now)
     {
-        // Once for all that was under way: neither a copy that is lost again nor the time after a timeout counts anew.
+        // Once for all that was under way: the time after a timeout does not count anew, and a copy that is lost is counted there.
         if (flow.InRecovery || flow.SndUna.IsBefore(flow.Recover)) return;
         flow.InRecovery = true;
         flow.Recover = flow.SndNxt;
-        ReduceCongestionWindow(flow, flow.InFlight);
+        ReduceCongestionWindow(flow, flow.InFlight, now);
         flow.TimedSequence = null;
         flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
         flow.MayExceedWindow = true; // RFC 6675 section 5, step 4.3: the first segment goes whatever is under way
     }
 
-    private static void ReduceCongestionWindow(TcpFlow flow, int flight) =>
+    private static void ReduceCongestionWindow(TcpFlow flow, int flight, Instant now)
+    {
         flow.Cwnd = flow.Ssthresh = Math.Max(flight / 2, 2 * flow.Mss);
+        flow.ReducedAt = now;
+    }
 
     private static void OnProgressInRecovery(TcpFlow flow, int acknowledged)
     {

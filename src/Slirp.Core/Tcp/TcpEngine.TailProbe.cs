@@ -98,7 +98,7 @@ public sealed partial class TcpEngine<TWorld>
         if (probe.IsRetransmission && !delivery.HasDuplicate)
         {
             if (flow.SndUna == probe.End && flow.DuplicateAcks == 0) return; // the other copy may still be told of
-            if (flow.SndUna.IsAfter(probe.End)) ReduceCongestionWindow(flow, probe.Flight);
+            if (flow.SndUna.IsAfter(probe.End)) ReduceCongestionWindow(flow, probe.Flight, delivery.Now);
         }
         flow.TailProbe = null;
     }

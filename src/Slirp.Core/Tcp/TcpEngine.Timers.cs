@@ -95,6 +95,7 @@ public sealed partial class TcpEngine<TWorld>
         // RFC 5681 section 3.1: sending starts over with one segment.
         flow.Ssthresh = Math.Max(flow.InFlight / 2, 2 * flow.Mss);
         flow.Cwnd = flow.Mss;
+        flow.ReducedAt = now;
         CountAllAsLost(flow);
         // Behind a closed window a retransmission would be discarded: there the persist timer asks, and an answer with a
         // window sends on.

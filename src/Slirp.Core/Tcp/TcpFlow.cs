@@ -67,6 +67,12 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
 
     /// <summary>The next segment to be sent again goes whatever is under way.</summary>
     internal bool MayExceedWindow;
+
+    /// <summary>When the congestion window was cut last: what was sent before that, and is lost, is what it was cut for.</summary>
+    internal Instant ReducedAt;
+
+    /// <summary>A link behind the guest is narrower than what is under way.</summary>
+    internal bool IsNarrowed;
     internal SequenceNumber Recover;
     internal SentRanges? Sent; // from the first data on
     internal Rack Rack;

@@ -124,6 +124,7 @@ internal sealed class InboundForwards(
     /// <returns>True if there may be more.</returns>
     private bool Accept(Forward forward, int offset, int budget, Instant now)
     {
+        bool isFruitless = true;
         while (budget > 0)
         {
             SysResult accepted = Socket.Accept(forward.Sockets[offset], out SocketAddress peer);
@@ -131,6 +132,7 @@ internal sealed class InboundForwards(
             {
                 case Errno.None:
                     budget--;
+                    isFruitless = false;
                     counters.TcpForwarded++;
                     Begin(new HostSocket(accepted.Raw), forward.GuestAt(offset), HostSockets.ToEndpoint(peer), now);
                     if (_isStalled) return true;
@@ -146,6 +148,7 @@ internal sealed class InboundForwards(
                     break;
             }
         }
+        if (isFruitless) Stall(StallPause, now); // it may be the same one each time: a security module forbids it
         return true;
     }
 
@@ -182,8 +185,10 @@ internal sealed class InboundForwards(
     {
         IpAddress seen = OutsideView.Of(plan, peer.Address, guest.Address, out bool isStandIn);
         key = new FlowKey(guest, peer with { Address = seen });
+        // Two connections that differ only in which of the host's addresses or ports they came to look the same to the guest.
+        // One that is over gives way to the next, but for the gateway's, which speaks for many.
+        if (!tcp.Flows.TryFind(key, out TcpFlow? other) || !isStandIn && other.Guest == GuestTcpState.TimeWait) return true;
         var taken = new Connections(tcp.Flows);
-        if (!isStandIn || !taken.Has(key.Guest, key.Remote)) return true; // else the engine resets what collides
         if (!OutsideView.TryChoosePort(plan, guest, taken, out IpEndpoint standIn)) return false;
         key = new FlowKey(guest, standIn);
         return true;

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Slirp.Linux.Abi;
 using Slirp.Linux.Native;
 
@@ -37,7 +36,7 @@ public sealed unsafe class ThreadBroadcast : IDisposable
 
     private ThreadBroadcast(OwnedFd tasks) => (_tasks, _isBlocked) = (tasks, IsSignalBlocked());
 
-    public static bool IsSupported => RuntimeInformation.ProcessArchitecture == Architecture.X64;
+    public static bool IsSupported => MachineCode.IsSupported;
 
     /// <summary>To be opened before anything is given up that finding this process's threads needs.</summary>
     /// <exception cref="LinuxException">No procfs is mounted.</exception>

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Slirp.Linux.Abi;
+using Slirp.Linux.Events;
 using Slirp.Linux.Native;
+using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Linux.Namespaces;
 
@@ -9,7 +11,7 @@ internal static unsafe class CommandInstructions
 {
     private const int AT_FDCWD = -100;
     private const int TreeRegister = 1;
-    private const int PR_SET_PDEATHSIG = 1, SIGHUP = 1, SIGKILL = 9, SIGSTOP = 19, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
+    private const int PR_SET_PDEATHSIG = 1, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
     private const int CLOSE_RANGE_CLOEXEC = 4, FD_CLOEXEC = 1;
     private const long OPEN_TREE_CLONE = 1, AT_RECURSIVE = 0x8000, MOVE_MOUNT_F_EMPTY_PATH = 4;
     private const long MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_BIND = 0x1000, MS_REC = 0x4000, MS_SLAVE = 0x80000;

@@ -1,4 +1,5 @@
 using Slirp.Linux.Events;
+using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Linux.Namespaces;
 
@@ -14,7 +15,7 @@ namespace Slirp.Linux.Namespaces;
 /// </remarks>
 public sealed class NamespaceCommand : IDisposable
 {
-    private const int SIGKILL = 9, SIGCHLD = 17;
+    private const int SIGCHLD = 17;
 
     private readonly ChildProgram _program;
     private readonly ChildChannel _channel;

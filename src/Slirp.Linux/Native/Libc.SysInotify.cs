@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Slirp.Linux.Native;
 
-// sys/inotify.h, sys/signalfd.h
+// sys/inotify.h
 internal static unsafe partial class Libc
 {
     [LibraryImport(Library, SetLastError = true)]

@@ -76,23 +76,49 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (!_attempts.TryFind(slot, dns.Id, out int attempt)) return false;
         int index = _attempts[attempt].Query;
         if (!IsAnswerTo(index, dns)) return false;
-        _resolvers.MarkHeard(UpstreamSockets<TWorld>.ResolverOf(slot), now);
-        RemoveAttempt(attempt);
-        if (!_queries[index].IsAnswered) SendAnswer(index, answer, isCut);
+        int resolver = UpstreamSockets<TWorld>.ResolverOf(slot);
+        _resolvers.MarkHeard(resolver, now);
+        RemoveAttempt(attempt, isAnswered: true);
+        if (!_queries[index].IsAnswered)
+        {
+            if (IsFailure(dns.ResponseCode) && TryElsewhere(index, resolver, dns.ResponseCode, now)) return true;
+            SendAnswer(index, answer, isCut);
+        }
         RemoveIfDone(index);
         return true;
     }
 
+    /// <summary>Codes that say something of the resolver and nothing of the name: the guest knows one server alone, and could
+    /// not ask the next as the host's own programs do (resolv.conf(5)).</summary>
+    private static bool IsFailure(DnsResponseCode code) =>
+        code is DnsResponseCode.ServerFailure or DnsResponseCode.NotImplemented or DnsResponseCode.Refused;
+
+    /// <returns>False if there is nobody else: then this is the answer.</returns>
+    private bool TryElsewhere(int index, int resolver, DnsResponseCode code, Instant now)
+    {
+        ref PendingQuery query = ref _queries[index];
+        query.Refused |= (byte)(1 << resolver);
+        if (query.Failure == DnsResponseCode.NoError) query.Failure = code;
+        if (TryChooseNew(query, out _))
+        {
+            SendToNext(index, now);
+            return true;
+        }
+        for (int i = query.FirstAttempt; i != 0; i = _attempts[i].NextOfQuery)
+            if ((query.Refused & 1 << UpstreamSockets<TWorld>.ResolverOf(_attempts[i].Slot)) == 0) return true;
+        return false;
+    }
+
     /// <summary>The same opcode and the same question. Some resolvers change the case of its letters: a client that chose
-    /// them at random to tell a forgery checks them itself. A server that could not read the query may leave the question
-    /// out: such an answer, which says nothing about the name, is believed.</summary>
+    /// them at random to tell a forgery checks them itself. A server that could not or would not read the query may leave the
+    /// question out: such an answer, which says nothing about the name, is believed.</summary>
     private bool IsAnswerTo(int index, in DnsView answer)
     {
         ReadOnlySpan<byte> octets = _queries.Octets(index);
         if (!DnsView.TryParse(octets, out DnsView query) || query.Opcode != answer.Opcode) return false;
         if (answer.TryReadQuestion(out DnsQuestion answered)) return query.TryReadQuestion(out DnsQuestion asked) && answered.Matches(asked);
         return answer.QuestionCount == 0 && answer.Octets.Length == DnsView.HeaderLength
-            && answer.ResponseCode is DnsResponseCode.FormatError or DnsResponseCode.NotImplemented;
+            && (answer.ResponseCode == DnsResponseCode.FormatError || IsFailure(answer.ResponseCode));
     }
 
     /// <summary>To the guest, under its own identifier; then only probes may still be out for this query.</summary>

@@ -158,13 +158,16 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (_queries[index].FirstAttempt == 0) _queries.Remove(index);
     }
 
-    private void RemoveAttempt(int attempt)
+    /// <param name="attempt">The attempt.</param>
+    /// <param name="isAnswered">If it is not, its answer may still come: that is no forgery.</param>
+    private void RemoveAttempt(int attempt, bool isAnswered = false)
     {
         ref int link = ref _queries[_attempts[attempt].Query].FirstAttempt;
         while (link != attempt) link = ref _attempts[link].NextOfQuery;
         link = _attempts[attempt].NextOfQuery;
         int slot = _attempts[attempt].Slot;
         _attempts.Remove(attempt);
+        if (!isAnswered) _sockets.ExpectLate(slot);
         _sockets.Release(slot);
     }
 }

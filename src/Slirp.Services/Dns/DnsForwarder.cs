@@ -177,6 +177,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         _queries.Postpone(index, now + StepTime);
         ref PendingQuery query = ref _queries[index];
         query.Step = query.Tried = query.Refused = 0;
+        query.Failure = DnsResponseCode.NoError;
         Begin(index, now);
     }
 
@@ -208,7 +209,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         PendingQuery query = _queries[index];
         Span<byte> octets = _queries.Octets(index);
         DnsBuilder.WriteId(octets, query.ClientId);
-        AnswerWithError(new LocalDatagram(query.ClientMac, query.Client, query.Server), octets, DnsResponseCode.ServerFailure);
+        AnswerWithError(new LocalDatagram(query.ClientMac, query.Client, query.Server), octets, query.Failure == DnsResponseCode.NoError ? DnsResponseCode.ServerFailure : query.Failure);
         RemoveQuery(index);
     }
 

@@ -1,5 +1,6 @@
 using Slirp.Core;
 using Slirp.Wire;
+using Slirp.Wire.Dns;
 
 namespace Slirp.Services.Dns;
 
@@ -23,6 +24,9 @@ internal struct PendingQuery
     /// <summary>Resolvers asked, and those that refused: one bit each.</summary>
     public byte Tried, Refused;
     public byte Step;
+
+    /// <summary>The first word of a resolver that it cannot help; NoError while there is none.</summary>
+    public DnsResponseCode Failure;
 
     /// <summary>The client has its answer; only a probe is still out.</summary>
     public bool IsAnswered;

@@ -31,6 +31,7 @@ internal sealed class UpstreamSockets<TWorld>(TWorld world) where TWorld : struc
         public int Outstanding;
         public int Queries;
         public int Mismatches;
+        public int Late;
     }
 
     public static int ResolverOf(int slot) => slot / MaxPerResolver;
@@ -76,8 +77,16 @@ internal sealed class UpstreamSockets<TWorld>(TWorld world) where TWorld : struc
         return false;
     }
 
-    /// <returns>How many answers that were none have come to this socket.</returns>
-    public int CountMismatch(int slot) => ++_upstreams[slot].Mismatches;
+    /// <summary>An answer may still come that nobody waits for any more.</summary>
+    public void ExpectLate(int slot) => _upstreams[slot].Late++;
+
+    /// <returns>How many answers that were none have come to this socket, but for as many as may come late.</returns>
+    public int CountMismatch(int slot)
+    {
+        if (_upstreams[slot].Late == 0) return ++_upstreams[slot].Mismatches;
+        _upstreams[slot].Late--;
+        return _upstreams[slot].Mismatches;
+    }
 
     private HostError TryOpen(int resolver, IpEndpoint endpoint, out int slot)
     {

@@ -19,20 +19,61 @@ public sealed class GuestErrorTests : LossConversation
     [InlineData(false, false, 700, 660)]
     [InlineData(true, false, 700, 660)]
     [InlineData(true, true, 700, 648)]
-    [InlineData(true, false, 68, 512)] // nobody means less than 552
+    [InlineData(true, false, 500, 460)]
+    [InlineData(true, false, 68, 64)] // as small as a guest may announce
     [InlineData(true, false, 0, 966)] // an old router does not say: the next plateau below 1040 is 1006
     public void A_narrower_link_behind_the_guest_is_heeded_at_once(bool sack, bool timestamps, int mtu, int segment)
     {
         Begins(sack, timestamps);
         LosesSegments(8);
         Assert.True(Hears(IcmpError.PacketTooBig(isIpv4: true, mtu), 1));
-        AssertSegmentsOfAtMost(segment);
-        Assert.Equal(Stream[..Said], Guest.TakesAll());
-        Guest.Sends(Ack);
+        AssertWindowOfABeginner(segment);
+        Assert.Equal(Stream[..Said], TakesInSegmentsOf(segment, Said));
         Host.Says(Stream.AsSpan(Said, 3000));
-        AssertSegmentsOfAtMost(segment);
-        Assert.Equal(Stream[Said..(Said + 3000)], Guest.TakesAll());
+        Assert.Equal(Stream[Said..(Said + 3000)], TakesInSegmentsOf(segment, 3000));
         Assert.Equal(0, World.Counters.TcpRetransmitTimeouts);
+    }
+
+    /// <summary>Each packet of a flight has its error, and whoever makes them up can make more: one answer to them all.</summary>
+    [Fact]
+    public void Many_errors_at_once_cost_one_retransmission()
+    {
+        Begins(sack: true);
+        LosesSegments(8);
+        for (int mtu = 1000; mtu > 600; mtu--)
+            World.Engine.TryHear(IcmpError.PacketTooBig(isIpv4: true, mtu), About(1, 20 + 20 + Mss));
+        World.Turn();
+        AssertWindowOfABeginner(601 - 40);
+    }
+
+    /// <summary>RFC 1191 section 5: what is told of packets that were sent before the path was known says nothing new.</summary>
+    [Fact]
+    public void A_router_that_names_no_size_is_heeded_once_for_a_flight()
+    {
+        Begins(sack: true);
+        LosesSegments(8);
+        Assert.True(Hears(IcmpError.PacketTooBig(isIpv4: true, 0), 1));
+        for (int i = 1; i < 8; i++) Assert.False(Hears(IcmpError.PacketTooBig(isIpv4: true, 0), 1 + i * Mss));
+        Assert.True(Hears(IcmpError.PacketTooBig(isIpv4: true, 0), 1, packetLength: 1006));
+    }
+
+    /// <summary>RFC 5681 section 4.3: a copy that is lost as well is congestion again, once for all that was sent since.</summary>
+    [Fact]
+    public void Copies_that_are_lost_again_and_again_become_fewer()
+    {
+        Begins(sack: true);
+        LosesSegments(200);
+        var sizes = new List<int>();
+        int held = 150;
+        for (int round = 0; round < 5; round++, held += 3)
+        {
+            World.AdvanceMilliseconds(8);
+            Acknowledges(0, (held, held + 3));
+            World.AdvanceMilliseconds(20);
+            sizes.Add(World.Host.Frames.Count);
+            World.Host.Frames.Clear();
+        }
+        Assert.True(sizes[^1] < sizes[0] / 2, string.Join(' ', sizes));
     }
 
     [Theory]
@@ -147,12 +188,30 @@ public sealed class GuestErrorTests : LossConversation
         Guest.Receives(Syn, seq: 0);
     }
 
-    private bool Hears(in IcmpHeader error, int sequence)
+    private QuotedSegment About(int sequence, int packetLength) => new(Guest.Remote, Guest.Local, Guest.PeerIss + sequence, packetLength);
+
+    private byte[] TakesInSegmentsOf(int most, int length)
     {
-        bool isHeard = World.Engine.TryHear(error, new QuotedSegment(Guest.Remote, Guest.Local, Guest.PeerIss + sequence), World.Now);
+        var octets = new List<byte>();
+        while (octets.Count < length)
+        {
+            AssertSegmentsOfAtMost(most);
+            octets.AddRange(Guest.TakesAll());
+            Guest.Sends(Ack);
+        }
+        return [.. octets];
+    }
+
+    private bool Hears(in IcmpHeader error, int sequence, int packetLength = 20 + 20 + Mss)
+    {
+        bool isHeard = World.Engine.TryHear(error, About(sequence, packetLength));
         World.Turn();
         return isHeard;
     }
+
+    /// <summary>What is sent into a path that is not known (RFC 6928).</summary>
+    private void AssertWindowOfABeginner(int segment) =>
+        Assert.InRange(World.Host.Frames.Sum(frame => SentPacket.Parse(frame).TcpPayload.Length), segment, 10 * segment);
 
     private void AssertSegmentsOfAtMost(int length)
     {

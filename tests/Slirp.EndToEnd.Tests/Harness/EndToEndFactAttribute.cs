@@ -12,9 +12,12 @@ public sealed class EndToEndFactAttribute : FactAttribute
     /// <summary>Programs the test runs, by comma.</summary>
     public string Tools { get; set; } = "";
 
+    /// <summary>It needs users beside the one of a plain user's user namespace, or rights over what is not that user's.</summary>
+    public bool OtherUsers { get; set; }
+
     public override string? Skip
     {
-        get => base.Skip ?? SkipReason.Of(SlirpnetOnly, Tools);
+        get => base.Skip ?? SkipReason.Of(SlirpnetOnly, Tools, OtherUsers);
         set => base.Skip = value;
     }
 }

@@ -12,9 +12,12 @@ public sealed class EndToEndTheoryAttribute : TheoryAttribute
     /// <inheritdoc cref="EndToEndFactAttribute.Tools"/>
     public string Tools { get; set; } = "";
 
+    /// <inheritdoc cref="EndToEndFactAttribute.OtherUsers"/>
+    public bool OtherUsers { get; set; }
+
     public override string? Skip
     {
-        get => base.Skip ?? SkipReason.Of(SlirpnetOnly, Tools);
+        get => base.Skip ?? SkipReason.Of(SlirpnetOnly, Tools, OtherUsers);
         set => base.Skip = value;
     }
 }

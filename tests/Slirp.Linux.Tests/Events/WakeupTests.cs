@@ -62,26 +62,6 @@ public class WakeupTests
     }
 
     [Fact]
-    public void A_blocked_signal_is_queued_as_an_event()
-    {
-        const int SIGWINCH = 28;
-        Errno sent = Errno.None;
-        int taken = 0, nothing = -1;
-        var thread = new Thread(() =>
-        {
-            using var queue = new SignalQueue(SIGWINCH);
-            nothing = queue.Take();
-            sent = Libc.Call(Syscalls.tgkill, Environment.ProcessId, Libc.Call(Syscalls.gettid).Raw, SIGWINCH).Errno;
-            Wait.For(queue.Fd);
-            taken = queue.Take();
-        });
-        thread.Start(); // of its own: the mask stays with it
-        thread.Join();
-        Assert.Equal((Errno.None, 0, SIGWINCH), (sent, nothing, taken));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new SignalQueue(65));
-    }
-
-    [Fact]
     public void The_clock_is_the_one_of_the_framework_s_stopwatch()
     {
         long before = Stopwatch.GetTimestamp();

@@ -1,7 +1,7 @@
 using Slirp.Linux.Abi;
 using Slirp.Linux.Native;
 
-namespace Slirp.Linux.Namespaces;
+namespace Slirp.Linux.Events;
 
 /// <summary>What this process does about a signal (rt_sigaction(2)).</summary>
 internal static unsafe class SignalDisposition

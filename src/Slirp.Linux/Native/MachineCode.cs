@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
-namespace Slirp.Linux.Confinement;
+namespace Slirp.Linux.Native;
 
 /// <summary>Registers that arguments of a system call travel in, by the octets that load them.</summary>
 internal enum Register : ushort
@@ -17,6 +18,9 @@ internal enum Register : ushort
 internal sealed class MachineCode
 {
     private readonly List<byte> _octets = [];
+
+    /// <summary>Whether this machine runs them.</summary>
+    internal static bool IsSupported => RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
     internal int Length => _octets.Count;
 

@@ -1,0 +1,116 @@
+using System.Runtime.InteropServices;
+using Slirp.Linux.Abi;
+using Slirp.Linux.Native;
+using static Slirp.Linux.SignalNumber;
+
+namespace Slirp.Linux.Events;
+
+/// <summary>Signals as descriptors that epoll can wait for, whichever thread the kernel gives them to.</summary>
+/// <remarks>
+/// <para><b>Model.</b> Each signal has an eventfd, and a handler of a few machine instructions that adds to it. .NET's own way
+/// (PosixSignalRegistration) starts a thread for each signal that comes, and where none can be started, for the user's
+/// limit of processes is used up, it ends this process; a queue (signalfd(2)) wants the signal blocked in every thread, and
+/// those that the runtime has before Main cannot be told. Where machine code cannot be (another architecture, memory that
+/// may not become executable) it is done in .NET's way.</para>
+/// <para><b>Invariants.</b> Nothing is taken back: the handlers and what they write to live as long as the process, so that a
+/// signal in its last instants cannot make another end of it. A signal of the terminal that is ignored when this program
+/// starts stays ignored (nohup(1)), as the runtime has it.</para>
+/// <para><b>Sources.</b> signal(7), rt_sigaction(2), eventfd(2).</para>
+/// </remarks>
+public sealed unsafe class SignalWatch
+{
+    private const ulong SA_RESTORER = 0x04000000, SA_RESTART = 0x10000000;
+    private const nuint PageLength = 4096;
+
+    private static readonly List<object> Kept = []; // what nobody holds is taken back
+
+    private readonly Dictionary<int, Wakeup> _taken = [];
+
+    /// <exception cref="LinuxException">No descriptor, memory or thread for it.</exception>
+    public SignalWatch(params ReadOnlySpan<int> signals)
+    {
+        foreach (int signal in signals)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(signal, 1, nameof(signals));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(signal, 31, nameof(signals));
+            if (signal is SIGHUP or SIGINT or SIGQUIT && SignalDisposition.IsIgnored(signal)) continue;
+            _taken.Add(signal, new Wakeup());
+        }
+        Kept.Add(this);
+        if (MachineCode.IsSupported && TryInstall()) return;
+        foreach ((int signal, Wakeup wakeup) in _taken) Kept.Add(Register(signal, wakeup));
+    }
+
+    /// <summary>The signals that are taken, each with what becomes readable (EPOLLIN) when it comes.</summary>
+    public IEnumerable<(int Signal, EventFd Fd)> Descriptors
+    {
+        get
+        {
+            foreach ((int signal, Wakeup wakeup) in _taken) yield return (signal, wakeup.Fd);
+        }
+    }
+
+    /// <returns>True if the signal has come since the last call, once or more often.</returns>
+    public bool Take(int signal) => _taken.TryGetValue(signal, out Wakeup? wakeup) && wakeup.TakeSignal();
+
+    /// <returns>False if memory may not become executable here.</returns>
+    private bool TryInstall()
+    {
+        var page = (byte*)Libc.MapPrivate(PageLength);
+        *(ulong*)page = 1; // what is written: it adds one
+        var code = new MachineCode();
+        var starts = new List<(int Signal, int Offset)>();
+        foreach ((int signal, Wakeup wakeup) in _taken)
+        {
+            starts.Add((signal, code.Length));
+            code.Call(Syscalls.write, wakeup.Fd.Value, (nint)page, sizeof(ulong));
+            code.Add(0xc3); // ret, into the restorer
+        }
+        int restorer = code.Length;
+        code.Call(Syscalls.rt_sigreturn);
+        byte* first = page + sizeof(ulong);
+        code.ToArray().CopyTo(new Span<byte>(first, (int)PageLength - sizeof(ulong)));
+        if (!Libc.MakeExecutable(page, PageLength).IsOk)
+        {
+            Libc.Unmap(page, PageLength);
+            return false;
+        }
+        foreach ((int signal, int offset) in starts)
+        {
+            var handler = new kernel_sigaction
+            {
+                sa_handler = (nint)(first + offset),
+                sa_restorer = (nint)(first + restorer),
+                sa_flags = SA_RESTORER | SA_RESTART,
+            };
+            _ = Libc.Call(Syscalls.rt_sigaction, signal, (nint)(&handler), 0, sizeof(ulong)).OrThrow("rt_sigaction", $"signal {signal}"); // on this stack
+        }
+        return true;
+    }
+
+    /// <summary>The first one starts the runtime's signal thread, which needs a pipe, memory and a process number.</summary>
+    private static PosixSignalRegistration Register(int signal, Wakeup wakeup)
+    {
+        PosixSignal named = signal switch
+        {
+            SIGHUP => PosixSignal.SIGHUP,
+            SIGINT => PosixSignal.SIGINT,
+            SIGQUIT => PosixSignal.SIGQUIT,
+            SIGTERM => PosixSignal.SIGTERM,
+            _ => (PosixSignal)signal, // it takes the kernel's own numbers too
+        };
+        try
+        {
+            return PosixSignalRegistration.Create(named, context =>
+            {
+                context.Cancel = true; // the runtime would end the process itself
+                wakeup.Signal();
+            });
+        }
+        catch (Exception e) when ((e.GetBaseException() as IOException)?.HResult is int errno) // as the runtime has it of the kernel
+        {
+            throw new LinuxException("pthread_create", "the thread that takes signals", (Errno)errno,
+                "a limit on descriptors, processes or memory was reached (ulimit -Hn, -u, -v)");
+        }
+    }
+}
