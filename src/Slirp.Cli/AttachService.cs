@@ -57,6 +57,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         OffloadCapabilities wanted = GuestNetwork.Wanted(_network.NoOffload);
         if (_target.Target is AttachTarget.ByTapFd given)
         {
+            if (_target.Configure) log.Warning("--configure: a TAP that is given as a descriptor is configured by whoever made it");
             plan = GuestNetwork.PlanFor(_network, MacAddress.Broadcast);
             return TapDevice.FromAttached([OwnGivenDescriptor(given.Fd)], wanted);
         }

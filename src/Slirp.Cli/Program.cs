@@ -13,7 +13,7 @@ internal static class Program
     {
         try
         {
-            return Obey(arguments);
+            return Obey(ArgumentOctets.Restore(arguments));
         }
         catch (Exception e) when (StartFailure.Describe(e) is string line)
         {

@@ -40,36 +40,23 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         }
     }
 
-    /// <summary>The command in its namespaces, not executed yet. The file that becomes its resolv.conf lives on in the mount
-    /// alone.</summary>
+    /// <summary>The command in its namespaces, not executed yet.</summary>
     private NamespaceCommand Start()
     {
-        string directory = Directory.CreateTempSubdirectory("slirpnet-").FullName;
-        try
+        NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
         {
-            string resolvConf = Path.Combine(directory, "resolv.conf");
-            File.WriteAllText(resolvConf, ResolvConfFor(_network));
-            File.SetUnixFileMode(resolvConf, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
-            File.SetUnixFileMode(directory, (UnixFileMode)0b111_101_101);
-            NamespaceCommand command = NamespaceCommand.Start(new CommandRequest
-            {
-                Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
-                TapName = RunOptions.TapName,
-                VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
-                Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
-                ResolvConfPath = _network.DisableDns ? null : resolvConf,
-                MountSys = true,
-                Descriptors = inheritance.Descriptors,
-                DescriptorSoftLimit = inheritance.DescriptorSoftLimit,
-            });
-            // The clone has them. One kept open here as well would keep somebody waiting for its end.
-            foreach (int one in inheritance.Descriptors) Descriptor.Close(new RawFd(one));
-            return command;
-        }
-        finally
-        {
-            Directory.Delete(directory, recursive: true);
-        }
+            Command = options.Command.IsEmpty ? [UserShell()] : options.Command,
+            TapName = RunOptions.TapName,
+            VnetHeader = (_network.NoOffload & Offload.Vnet) == 0,
+            Sysctls = GuestInterface.SysctlsFor(_network, RunOptions.TapName, configure: true),
+            ResolvConf = _network.DisableDns ? null : Encoding.UTF8.GetBytes(ResolvConfFor(_network)),
+            MountSys = true,
+            Descriptors = inheritance.Descriptors,
+            DescriptorSoftLimit = inheritance.DescriptorSoftLimit,
+        });
+        // The clone has them. One kept open here as well would keep somebody waiting for its end.
+        foreach (int one in inheritance.Descriptors) Descriptor.Close(new RawFd(one));
+        return command;
     }
 
     private int Serve(NamespaceCommand command, HostAddressWatch? addresses)

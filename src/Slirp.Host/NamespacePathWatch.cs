@@ -5,24 +5,29 @@ namespace Slirp.Host;
 
 /// <summary>Notices that the path a network namespace was bound to is gone: its user deleted it.</summary>
 /// <remarks>Our own TAP descriptor keeps the namespace alive, so its death cannot be waited for. A path in procfs, where
-/// inotify sees nothing, is looked at by the clock.</remarks>
+/// inotify sees nothing, is looked at by the clock, and so is a link that leads there.</remarks>
 public sealed class NamespacePathWatch : IDisposable
 {
-    private readonly string _name;
-    private readonly OwnedFd? _directory; // the path as this process saw it at the start, whatever becomes of its root
+    private const int MaxLinks = 40; // as the kernel follows
+
+    private readonly List<(OwnedFd Directory, string Name)> _entries = []; // as this process saw them at the start, whatever becomes of its root
     private readonly Inotify? _inotify;
 
     public NamespacePathWatch(string path)
     {
-        string full = Path.GetFullPath(path);
-        string directory = Path.GetDirectoryName(full) ?? "/";
-        _name = Path.GetFileName(full);
-        SysResult opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY);
-        if (opened.IsOk) _directory = OwnedFd.FromKernel(opened.Raw);
-        if (full.StartsWith("/proc/", StringComparison.Ordinal) || !Inotify.TryOpen(out _inotify).IsOk) return;
+        string entry = Path.GetFullPath(path);
+        for (int links = 0; links < MaxLinks; links++)
+        {
+            string directory = DirectoryOf(entry);
+            SysResult opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY);
+            if (opened.IsOk) _entries.Add((OwnedFd.FromKernel(opened.Raw), Path.GetFileName(entry)));
+            if (IsInProcfs(entry) || new FileInfo(entry).LinkTarget is not string target) break;
+            entry = Path.GetFullPath(target, directory);
+        }
+        if (IsInProcfs(entry) || !Inotify.TryOpen(out _inotify).IsOk) return;
         const InotifyMask gone = InotifyMask.IN_DELETE | InotifyMask.IN_MOVED_FROM | InotifyMask.IN_DELETE_SELF
             | InotifyMask.IN_MOVE_SELF | InotifyMask.IN_UNMOUNT;
-        if (_inotify!.Add(directory, gone).IsOk) return;
+        if (_inotify!.Add(DirectoryOf(entry), gone).IsOk && _inotify.Add(DirectoryOf(Path.GetFullPath(path)), gone).IsOk) return;
         _inotify.Dispose();
         _inotify = null;
     }
@@ -39,14 +44,20 @@ public sealed class NamespacePathWatch : IDisposable
             {
             }
         }
-        // Whatever else hinders the look says nothing: in procfs, behind our walls, a namespace may not be looked at (EACCES),
-        // and one whose process has ended is not there.
-        return _directory is not null && Descriptor.Find(_directory.AsRaw, _name).Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.ESRCH;
+        // Whatever else hinders the look says nothing: behind our walls much may not be looked at (EACCES). Of a process that
+        // has ended there is nothing in procfs.
+        foreach ((OwnedFd directory, string name) in _entries)
+            if (Descriptor.Identify(directory.AsRaw, name, out _).Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.ESRCH) return true;
+        return false;
     }
 
     public void Dispose()
     {
         _inotify?.Dispose();
-        _directory?.Dispose();
+        foreach ((OwnedFd directory, _) in _entries) directory.Dispose();
     }
+
+    private static string DirectoryOf(string entry) => Path.GetDirectoryName(entry) ?? "/";
+
+    private static bool IsInProcfs(string path) => path.StartsWith("/proc/", StringComparison.Ordinal);
 }

@@ -206,6 +206,7 @@ public sealed class Supervisor : IDisposable
         // No event asked for: hang-up and error are always reported, and an octet written to it means nothing.
         SysResult added = _epoll.Add(new RawFd(fd), EpollEvents.None, (ulong)Source.ExitFd);
         if (added.Is(Errno.EPERM)) return true; // a plain file: it cannot hang up
+        if (!added.IsOk) _options.Log($"exit-fd {fd}: {added.Errno.Describe()}");
         return added.IsOk;
     }
 

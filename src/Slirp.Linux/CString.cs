@@ -5,13 +5,23 @@ namespace Slirp.Linux;
 /// <summary>Strings as the kernel takes them: octets up to a zero.</summary>
 internal static class CString
 {
-    /// <summary>UTF-8 with the closing zero. A name that holds a zero itself would be cut: refused.</summary>
+    /// <summary>UTF-8 with the closing zero; octets that are none stand as <see cref="ArgumentOctets"/> has it. A name that
+    /// holds a zero itself would be cut: refused.</summary>
     public static byte[] Encode(string text)
     {
         if (text.Contains('\0')) throw new ArgumentException("a zero octet inside a system call's string", nameof(text));
-        byte[] octets = new byte[Encoding.UTF8.GetByteCount(text) + 1];
-        _ = Encoding.UTF8.GetBytes(text, octets);
-        return octets;
+        var octets = new byte[Encoding.UTF8.GetMaxByteCount(text.Length) + 1];
+        int length = 0, start = 0;
+        for (int i = 0; i <= text.Length; i++)
+        {
+            byte alone = 0;
+            bool isAlone = i < text.Length && ArgumentOctets.TryGetOctet(text, i, out alone);
+            if (!isAlone && i < text.Length) continue;
+            length += Encoding.UTF8.GetBytes(text.AsSpan(start, i - start), octets.AsSpan(length));
+            if (isAlone) octets[length++] = alone;
+            start = i + 1;
+        }
+        return octets[..(length + 1)];
     }
 
     /// <summary>Text up to the first zero octet, or all of it.</summary>

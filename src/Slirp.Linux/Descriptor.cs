@@ -93,14 +93,6 @@ public static class Descriptor
         writeEnd = OwnedFd.FromKernel(ends[1]);
     }
 
-    /// <summary>Looks for an entry of an open directory (faccessat(2)); a link counts if it leads somewhere.</summary>
-    /// <returns>ENOENT if there is none; other errors do not say.</returns>
-    public static unsafe SysResult Find<T>(T directory, string name) where T : struct, IDescriptor
-    {
-        fixed (byte* p = CString.Encode(name)) // pinned for the call
-            return Libc.Call(Syscalls.faccessat, directory.Value, (nint)p, 0);
-    }
-
     /// <summary>Which file an entry of an open directory is (statx(2)), links not followed.</summary>
     /// <returns>ENOENT if there is none; other errors do not say.</returns>
     public static unsafe SysResult Identify<T>(T directory, string name, out FileIdentity identity) where T : struct, IDescriptor

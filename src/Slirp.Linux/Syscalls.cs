@@ -84,6 +84,7 @@ public static class Syscalls
     public static readonly SyscallId prctl = new("prctl", 157, 167);
     public static readonly SyscallId mount = new("mount", 165, 40);
     public static readonly SyscallId umount2 = new("umount2", 166, 39);
+    public static readonly SyscallId fchmod = new("fchmod", 91, 52);
     public static readonly SyscallId gettid = new("gettid", 186, 178);
     public static readonly SyscallId futex = new("futex", 202, 98);
     public static readonly SyscallId sched_setaffinity = new("sched_setaffinity", 203, 122);

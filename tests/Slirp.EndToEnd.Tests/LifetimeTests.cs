@@ -13,15 +13,6 @@ public class LifetimeTests
     public Task A_signal_ends_it(int signal, bool asUser) =>
         EndsAsync(new SlirpPlan { AsUser = asUser }, network => network.Slirp.Signal((UnixSignal)signal));
 
-    /// <summary>A fork bomb in the guest has taken its user's last process number: the end needs none.</summary>
-    [EndToEndFact(OtherUsers = true, SlirpnetOnly = true)]
-    public Task A_signal_ends_it_where_no_thread_can_be_started() =>
-        EndsAsync(new SlirpPlan { AsUser = true }, network =>
-        {
-            ChildProcess.RunAsync("prlimit", $"--pid={network.Slirp.Pid}", "--nproc=1:1").GetAwaiter().GetResult().Succeeded();
-            network.Slirp.Signal(UnixSignal.Terminate);
-        });
-
     /// <summary>The socket's path is removed however early the signal comes.</summary>
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData((int)UnixSignal.Terminate)]

@@ -44,6 +44,15 @@ public class RunTests
         Assert.Equal("err\n", outcome.Stderr);
     }
 
+    /// <summary>File names need not be UTF-8, and nothing is written anywhere.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Arguments_are_octets_and_no_place_for_files_is_needed()
+    {
+        string line = $"TMPDIR=/nonexistent {Machine.Binary} run -- sh -c 'printf %s \"$1\" | od -An -tx1; grep -c nameserver /etc/resolv.conf' sh \"$(printf 'caf\\351')\"";
+        Outcome outcome = await ChildProcess.RunAsync("bash", "-c", line);
+        Assert.Equal(" 63 61 66 e9\n2\n", outcome.Succeeded());
+    }
+
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData((int)UnixSignal.Terminate, "TERM")]
     [InlineData((int)UnixSignal.Hangup, "HUP")]

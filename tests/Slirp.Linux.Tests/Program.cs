@@ -15,7 +15,7 @@ try
     {
         ["attach", var user, var network, var name] => Attach(user, network, name),
         ["run", .. var command] => Run(new CommandRequest { Command = command }),
-        ["run-with-resolv", var path, .. var command] => Run(new CommandRequest { Command = command, ResolvConfPath = path }),
+        ["run-with-resolv", var path, .. var command] => Run(new CommandRequest { Command = command, ResolvConf = File.ReadAllBytes(path) }),
         ["standard"] => Standard(),
         ["foreground"] => Foreground(),
         ["seccomp"] => ConfinedProgram.Seccomp(),

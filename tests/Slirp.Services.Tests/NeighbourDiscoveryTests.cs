@@ -40,6 +40,19 @@ public class NeighbourDiscoveryTests
         Assert.Equal(0, scene.Services.Neighbours.Count);
     }
 
+    /// <summary>A kernel may ask from any address it has (RFC 4861 section 7.2.2). Where others are that are not of this
+    /// network is not learnt from it.</summary>
+    [Fact]
+    public void Whoever_has_an_address_of_another_network_finds_us_too()
+    {
+        using Scene scene = Scene.Quiet();
+        IpAddress other = IpAddress.Parse("2001:db8:5::1");
+        Solicit(scene, other, scene.Plan.Gateway6, Scene.GuestMac);
+        SentPacket packet = scene.TakeOne();
+        Assert.Equal((other, Scene.GuestMac), (packet.To, packet.DestinationMac));
+        Assert.Equal(0, scene.Services.Neighbours.Count);
+    }
+
     [Theory]
     [InlineData("fd00::55:aff:fe00:264")]
     [InlineData("fe80::55:aff:fe00:264")]
@@ -112,7 +125,6 @@ public class NeighbourDiscoveryTests
                 { "hop limit 64", guest, node, good, 64 },
                 { "source is our address", gateway, node, good, 255 },
                 { "source is multicast", "ff02::1", node, good, 255 },
-                { "source is off the link", "2001:db8::1", node, good, 255 },
                 { "option of length 0", guest, node, zeroLength, 255 },
                 { "code not 0", guest, node, code, 255 },
                 { "target is multicast", guest, node, Solicitation(Guest, IpAddress.Parse(node), AllNodes, Scene.GuestMac), 255 },

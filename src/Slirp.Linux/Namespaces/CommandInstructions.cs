@@ -10,7 +10,8 @@ namespace Slirp.Linux.Namespaces;
 internal static unsafe class CommandInstructions
 {
     private const int AT_FDCWD = -100;
-    private const int TreeRegister = 1;
+    private const int TreeRegister = 1, FileRegister = 2;
+    private const int ReadableByAll = 0b110_100_100, MNT_DETACH = 2;
     private const int PR_SET_PDEATHSIG = 1, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
     private const int CLOSE_RANGE_CLOEXEC = 4, FD_CLOEXEC = 1;
     private const long OPEN_TREE_CLONE = 1, AT_RECURSIVE = 0x8000, MOVE_MOUNT_F_EMPTY_PATH = 4;
@@ -37,7 +38,7 @@ internal static unsafe class CommandInstructions
         int slave = program.Step("mount(MS_SLAVE)", "/");
         optional.Add(slave);
         program.IgnoreError(program.Add(slave, Syscalls.mount, program.String("none"), program.String("/"), 0, MS_REC | MS_SLAVE, 0));
-        if (request.ResolvConfPath is string resolv) optional.Add(AddResolvConf(program, resolv));
+        if (request.ResolvConf is byte[] resolv) optional.Add(AddResolvConf(program, resolv));
         if (request.MountSys) optional.Add(AddSys(program));
         return optional;
     }
@@ -56,17 +57,30 @@ internal static unsafe class CommandInstructions
         AddExecve(program, request.Command, path, environment);
     }
 
-    private static int AddResolvConf(ChildProgram program, string path)
+    private static int AddResolvConf(ChildProgram program, byte[] content)
     {
+        // The file is of a memory of the command's own, which nobody else sees and which goes with it. It is made where
+        // something is sure to be mounted over, and taken away again from there.
+        const string place = "/sys", name = "resolv.conf";
+        int step = program.Step("mount(MS_BIND)", "/etc/resolv.conf");
+        nint tmpfs = program.String("tmpfs"), over = program.String(place);
+        int mount = program.Add(step, Syscalls.mount, tmpfs, over, tmpfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, program.String("mode=755"));
+        int open = program.Add(step, Syscalls.openat, AT_FDCWD, program.String($"{place}/{name}"),
+            (int)(OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_CLOEXEC), ReadableByAll, result: FileRegister);
+        ChildProgram.Argument file = ChildProgram.Argument.Register(FileRegister);
+        program.IgnoreError(program.Add(step, Syscalls.fchmod, file, ReadableByAll)); // whatever the umask made of it
+        program.IgnoreError(program.Add(step, Syscalls.write, file, program.Bytes(content), content.Length));
+        program.IgnoreError(program.Add(step, Syscalls.close, file));
         // A bind mount needs something to lie on: a link is followed to its end. Where that is missing, a second layer
         // over /etc holds the file (overlayfs in a user namespace: Linux 5.11); /etc is read-only then.
-        int step = program.Step("mount(MS_BIND)", "/etc/resolv.conf");
-        int bind = program.Add(step, Syscalls.mount, program.String(path), program.String("/etc/resolv.conf"), 0, MS_BIND, 0);
-        string layers = $"lowerdir={Path.GetDirectoryName(path)}:/etc";
+        int bind = program.Add(step, Syscalls.mount, program.String($"{place}/{name}"), program.String("/etc/resolv.conf"), 0, MS_BIND, 0);
         program.IgnoreError(bind);
         program.IgnoreError(program.Add(step, Syscalls.mount, program.String("overlay"), program.String("/etc"),
-            program.String("overlay"), 0, program.String(layers)));
+            program.String("overlay"), 0, program.String($"lowerdir={place}:/etc")));
         program.LandSuccess(bind);
+        program.LandError(open);
+        program.IgnoreError(program.Add(step, Syscalls.umount2, over, MNT_DETACH));
+        program.LandError(mount);
         return step;
     }
 

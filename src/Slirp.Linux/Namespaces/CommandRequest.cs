@@ -13,9 +13,8 @@ public sealed record CommandRequest
     /// <summary>Written once the interface exists.</summary>
     public IReadOnlyList<SysctlWrite> Sysctls { get; init; } = [];
 
-    /// <summary>A file that the command shall see as /etc/resolv.conf: named <c>resolv.conf</c>, in a directory that
-    /// holds nothing else the command must not see in /etc. Null leaves that file alone.</summary>
-    public string? ResolvConfPath { get; init; }
+    /// <summary>What the command shall read in /etc/resolv.conf; null leaves that file alone.</summary>
+    public byte[]? ResolvConf { get; init; }
 
     /// <summary>Shows the new network namespace under /sys/class/net, where the kernel lets us.</summary>
     public bool MountSys { get; init; }

@@ -94,13 +94,18 @@ internal static unsafe class ControlMessages
         }
     }
 
+    private const uint FirstMulticast = 0xe000_0000; // and above all of those, the broadcast address of every link
+
     private static void ReadIpv4(IpOption type, byte* data, int length, ref ReceivedMessage message)
     {
         switch (type)
         {
             case IpOption.IP_PKTINFO when length >= sizeof(in_pktinfo):
                 var info = (in_pktinfo*)data;
-                message.LocalAddress = SocketAddress.Ipv4(BinaryPrimitives.ReverseEndianness(info->ipi_addr), 0);
+                uint to = BinaryPrimitives.ReverseEndianness(info->ipi_addr);
+                // What went to a network's broadcast address is answered from the host's own in that network (ip(7)).
+                bool isForAll = to >= FirstMulticast;
+                message.LocalAddress = SocketAddress.Ipv4(isForAll ? to : BinaryPrimitives.ReverseEndianness(info->ipi_spec_dst), 0);
                 message.InterfaceIndex = (uint)info->ipi_ifindex;
                 message.HasLocalAddress = true;
                 break;

@@ -6,7 +6,7 @@ public struct ReceivedMessage
     /// <summary>Who sent it; from the error queue, where the failed datagram was going.</summary>
     public SocketAddress Source { readonly get; internal set; }
 
-    /// <summary>The address it was sent to, port 0 (IP_PKTINFO, IPV6_RECVPKTINFO); <see cref="HasLocalAddress"/> tells if known.</summary>
+    /// <summary>The address it was sent to, or the host's own where that was a network's broadcast address, port 0 (IP_PKTINFO, IPV6_RECVPKTINFO); <see cref="HasLocalAddress"/> tells if known.</summary>
     public SocketAddress LocalAddress { readonly get; internal set; }
 
     public bool HasSource { readonly get; internal set; }

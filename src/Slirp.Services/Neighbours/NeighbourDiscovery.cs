@@ -30,14 +30,13 @@ public sealed class NeighbourDiscovery<TWorld>(
         if (!isAccepted) counters.Drop(DropReason.BadNeighbourDiscovery);
     }
 
-    private bool MaySpeak(IpAddress from) =>
-        !plan.IsOurs(from) && !from.IsMulticast && (from.IsAny || plan.IsOnLink(from));
+    private bool MaySpeak(IpAddress from) => !plan.IsOurs(from) && !from.IsMulticast;
 
     private bool TryTake(in Icmpv6View icmp, MacAddress source, IpAddress from, IpAddress to, Instant now) => icmp.Type switch
     {
         Icmpv6Type.NeighborSolicitation => OnNeighbourSolicitation(source, from, to, icmp, now),
-        Icmpv6Type.NeighborAdvertisement => OnNeighbourAdvertisement(to, icmp, now),
-        Icmpv6Type.RouterSolicitation => OnRouterSolicitation(source, from, icmp, now),
+        Icmpv6Type.NeighborAdvertisement => plan.IsOnLink(from) && OnNeighbourAdvertisement(to, icmp, now),
+        Icmpv6Type.RouterSolicitation => (from.IsAny || plan.IsOnLink(from)) && OnRouterSolicitation(source, from, icmp, now),
         _ => false, // The guest is no router of ours, and no message of this kind is any other station's.
     };
 
@@ -46,7 +45,8 @@ public sealed class NeighbourDiscovery<TWorld>(
         if (!NeighborSolicitationView.TryParse(icmp, out NeighborSolicitationView solicitation)) return false;
         MacAddress? linkLayer = solicitation.SourceLinkLayer;
         if (from.IsAny && (linkLayer is not null || !IsSolicitedNode(to))) return false;
-        if (!from.IsAny && !TryLearn(from, linkLayer, now)) return false;
+        // A guest may have an address of a network that is not ours, and still look for us (RFC 4861 section 7.1.1).
+        if (plan.IsOnLink(from) && !TryLearn(from, linkLayer, now)) return false;
         IpAddress target = solicitation.Target;
         if (!plan.IsOurs(target)) return true;
 

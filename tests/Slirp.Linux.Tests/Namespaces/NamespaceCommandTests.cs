@@ -284,7 +284,7 @@ public sealed class NamespaceCommandTests : IDisposable
     private static int Run(string script, string? resolvConf = null)
     {
         using NamespaceCommand command = NamespaceCommand.Start(
-            new CommandRequest { Command = ["sh", "-c", script], ResolvConfPath = resolvConf });
+            new CommandRequest { Command = ["sh", "-c", script], ResolvConf = resolvConf is null ? null : File.ReadAllBytes(resolvConf) });
         Assert.Empty(command.Warnings);
         command.Go();
         return command.WaitForExit();
