@@ -13,9 +13,6 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>RFC 8200 section 5.</summary>
     private const int SmallestMtu6 = 1280;
 
-    /// <summary>RFC 6928 section 2.</summary>
-    private const int SegmentsInitially = 10;
-
     /// <summary>Takes an ICMP error about a segment.</summary>
     /// <returns>False if it is about none that is under way, or says what changes nothing.</returns>
     public bool TryHear(in IcmpHeader error, in QuotedSegment about)
@@ -61,12 +58,12 @@ public sealed partial class TcpEngine<TWorld>
     }
 
     /// <summary>What is under way was too large and never arrived. That is no congestion; but the link is not the whole path, as
-    /// was taken for granted, so sending starts as into any other (RFC 6928).</summary>
+    /// was taken for granted, so sending starts as into any other (RFC 6928 section 2).</summary>
     private void BeginAgain(TcpFlow flow)
     {
         flow.IsNarrowed = false;
         if (!flow.IsSynchronized || flow.Sent is not { Count: > 0 }) return;
-        flow.Cwnd = Math.Min(flow.Cwnd, SegmentsInitially * flow.Mss);
+        flow.Cwnd = Math.Min(flow.Cwnd, Math.Min(10 * flow.Mss, Math.Max(2 * flow.Mss, 14_600)));
         flow.BeforeTimeout = null;
         CountAllAsLost(flow);
     }
