@@ -22,7 +22,12 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     // Asked for so that a burst survives until the loop's next turn; the kernel grants net.core.rmem_max at most.
     private const int DatagramBuffer = 4 << 20;
 
+    /// <summary>Descriptors that no guest's connection gets, or every eighth where there are few: so whoever commands is heard,
+    /// files are read and forwards opened, whatever the guest holds.</summary>
+    private const ulong Reserve = 16;
+
     private DatagramState[] _datagrams = new DatagramState[256]; // by descriptor
+    private int _firstReserved = FirstReserved();
 
     private struct DatagramState
     {
@@ -52,7 +57,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     public IoResult OpenTcp(IpEndpoint destination, EventTarget owner, out HostSocket socket)
     {
         socket = HostSocket.None;
-        SysResult opened = Socket.Open(FamilyOf(destination.Address), SocketType.SOCK_STREAM);
+        SysResult opened = Open(FamilyOf(destination.Address), SocketType.SOCK_STREAM);
         if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         // The guest's stack has decided what a segment is; holding it back for more would only delay it.
@@ -102,7 +107,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         socket = HostSocket.None;
         bool ipv6 = family == AddressFamily.Ipv6;
-        SysResult opened = Socket.Open(ToFamily(family), SocketType.SOCK_DGRAM);
+        SysResult opened = Open(ToFamily(family), SocketType.SOCK_DGRAM);
         if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
@@ -119,7 +124,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     {
         socket = HostSocket.None;
         bool ipv6 = family == AddressFamily.Ipv6;
-        SysResult opened = Socket.Open(
+        SysResult opened = Open(
             ToFamily(family), SocketType.SOCK_DGRAM, ipv6 ? SocketProtocol.IPPROTO_ICMPV6 : SocketProtocol.IPPROTO_ICMP);
         if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
@@ -265,6 +270,28 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         Remember(fd.Value, state);
         socket = new HostSocket(fd.Value);
         return IoResult.Ok;
+    }
+
+    /// <summary>The kernel gives the lowest number that is free, so one in the reserve is the last before it.</summary>
+    public bool IsReserved(int fd)
+    {
+        if (fd < _firstReserved) return false;
+        _firstReserved = FirstReserved(); // the limit may be another one by now (prlimit(1))
+        return fd >= _firstReserved;
+    }
+
+    private static int FirstReserved()
+    {
+        ulong limit = OpenFileLimit.Soft ?? int.MaxValue;
+        return (int)Math.Min(limit - Math.Min(Reserve, limit / 8), int.MaxValue);
+    }
+
+    private SysResult Open(SocketFamily family, SocketType type, SocketProtocol protocol = SocketProtocol.Default)
+    {
+        SysResult opened = Socket.Open(family, type, protocol);
+        if (!opened.IsOk || !IsReserved(opened.Raw)) return opened;
+        Socket.Close(new SocketFd(opened.Raw));
+        return SysResult.Failure(Errno.EMFILE);
     }
 
     private void Remember(int fd, DatagramState state)

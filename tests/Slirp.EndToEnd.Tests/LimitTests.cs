@@ -42,6 +42,9 @@ public class LimitTests
                 if (connects[i].IsCompletedSuccessfully) live.Add(sockets[i]);
             Assert.InRange(live.Count, AtLeast, 300);
             foreach (Socket socket in live) await EchoFlow.BeatAsync(socket, 1);
+            // The guest cannot take what whoever commands needs.
+            for (int i = 0; i < 3; i++)
+                Assert.Contains("return", await network.Api.AskAsync("{\"execute\":\"list_hostfwd\"}").WithinAsync("the API's answer"), StringComparison.Ordinal);
 
             // The guest's kernel asks again for those that wait, with a back-off of its own.
             foreach (Socket socket in live) socket.Dispose();

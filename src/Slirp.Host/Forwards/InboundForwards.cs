@@ -45,6 +45,7 @@ internal sealed class InboundForwards(
     private readonly Queue<Waiting> _waiting = new();
     private TimerHandle _retry;
     private bool _isStalled;
+    private bool _isShort; // of descriptors, when it was accepted last
 
     /// <summary>An accepted connection whose guest has not been found on the link yet.</summary>
     private readonly record struct Waiting(HostSocket Socket, IpEndpoint Guest, IpEndpoint Peer, Instant GiveUpAt);
@@ -127,12 +128,19 @@ internal sealed class InboundForwards(
         bool isFruitless = true;
         while (budget > 0)
         {
+            if (_isShort && (_isShort = !HasDescriptor()))
+            {
+                DescriptorsLacked++;
+                Stall(StallPause, now);
+                return true;
+            }
             SysResult accepted = Socket.Accept(forward.Sockets[offset], out SocketAddress peer);
             switch (accepted.Errno)
             {
                 case Errno.None:
                     budget--;
                     isFruitless = false;
+                    _isShort = sockets.IsReserved(accepted.Raw + 1);
                     counters.TcpForwarded++;
                     Begin(new HostSocket(accepted.Raw), forward.GuestAt(offset), HostSockets.ToEndpoint(peer), now);
                     if (_isStalled) return true;
@@ -150,6 +158,15 @@ internal sealed class InboundForwards(
         }
         if (isFruitless) Stall(StallPause, now); // it may be the same one each time: a security module forbids it
         return true;
+    }
+
+    /// <summary>What is not accepted waits with the kernel, where it costs no descriptor.</summary>
+    private bool HasDescriptor()
+    {
+        SysResult lowest = Descriptor.Duplicate(2, 3);
+        if (!lowest.IsOk) return false;
+        Descriptor.Close(new RawFd(lowest.Raw));
+        return !sockets.IsReserved(lowest.Raw);
     }
 
     private void Begin(HostSocket accepted, IpEndpoint guest, IpEndpoint peer, Instant now)
