@@ -7,7 +7,7 @@ namespace Slirp.Cli;
 /// <summary>The composition root: reads the command line, and hands over to what was asked for.</summary>
 internal static class Program
 {
-    private const int DescriptorsForStart = 32; // 26 with every option, and a few flows
+    private const int DescriptorsForStart = 32; // 29 with every option, and a few flows
 
     private static int Main(string[] arguments)
     {

@@ -17,9 +17,10 @@ namespace Slirp.Services.Dns;
 /// either direction, whatever the response code. What the host's resolver is, an address of loopback or of the other
 /// family, one that is also ours, makes no difference: the socket is the host's.</para>
 /// <para>Time runs in steps of <see cref="StepTime"/>. At each step a query without an answer is sent to the next resolver
-/// it has not asked, then round again; answers to all its attempts stay welcome. A refusal moves it on at once. After
-/// <see cref="StepCount"/> steps, or when all have refused, or if there are none, the answer is SERVFAIL: sooner than a
-/// client's own time is up, so that it learns what is wrong.</para>
+/// it has not asked, then round again; answers to all its attempts stay welcome. A refusal moves it on at once, and an
+/// answer that says no more than that the resolver fails is one. After <see cref="StepCount"/> steps, or when all have
+/// refused, or if there are none, the answer is the first refusal, or SERVFAIL: sooner than a client's own time is up, so
+/// that it learns what is wrong.</para>
 /// <para>Invariants: a query the guest repeats while it waits is not sent again; a socket is open only while a query is out
 /// on it; a resolver's silence is held against it only if it answered nothing else meanwhile.</para>
 /// <para>Limits: <see cref="PendingQueries.Capacity"/> queries, the oldest is given up for a new one; longer queries than
