@@ -104,6 +104,28 @@ public class TcpForwardTests
             Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
         });
 
+    /// <summary>A client may use one port of its own toward two of ours, and both lead to one of the guest's.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task Two_forwards_to_one_port_keep_their_clients_apart() =>
+        GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80", "-p", "8081:80"), async network =>
+        {
+            await using var server = new TcpServer(network.Guest, IPAddress.Any, TcpServer.EchoAsync, 80);
+            using Socket first = FromPort(0), second = FromPort(((IPEndPoint)first.LocalEndPoint!).Port);
+            await first.ConnectAsync(IPAddress.Parse(ForwardPlan.Hit), 8080).WithinAsync("the first connection");
+            await EchoFlow.BeatAsync(first, seed: 1, length: 10_000);
+            await second.ConnectAsync(IPAddress.Parse(ForwardPlan.Hit), 8081).WithinAsync("the second connection");
+            await EchoFlow.BeatAsync(second, seed: 2, length: 10_000);
+            await EchoFlow.BeatAsync(first, seed: 3, length: 10_000);
+
+            Socket FromPort(int port)
+            {
+                Socket socket = network.Host.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+                socket.Bind(new IPEndPoint(IPAddress.Parse(ForwardPlan.Outside), port));
+                return socket;
+            }
+        });
+
     [EndToEndFact(SlirpnetOnly = true)]
     public Task Clients_that_look_the_same_inside_are_told_apart() =>
         GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80"), async network =>
