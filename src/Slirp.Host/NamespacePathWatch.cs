@@ -21,7 +21,7 @@ public sealed class NamespacePathWatch : IDisposable
             string directory = DirectoryOf(entry);
             SysResult opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY);
             if (opened.IsOk) _entries.Add((OwnedFd.FromKernel(opened.Raw), Path.GetFileName(entry)));
-            if (IsInProcfs(entry) || new FileInfo(entry).LinkTarget is not string target) break;
+            if (IsInProcfs(entry) || ResolverWatch.LinkTarget(entry) is not string target) break;
             entry = Path.GetFullPath(target, directory);
         }
         if (IsInProcfs(entry) || !Inotify.TryOpen(out _inotify).IsOk) return;

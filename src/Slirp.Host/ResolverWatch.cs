@@ -160,7 +160,8 @@ public sealed class ResolverWatch : IDisposable
         else if (added.Errno is not (Errno.ENOENT or Errno.ENOTDIR or Errno.EACCES)) _isBlind = true;
     }
 
-    private static string? LinkTarget(string path)
+    /// <returns>Null if it is no link, or may not be read.</returns>
+    internal static string? LinkTarget(string path)
     {
         try
         {

@@ -165,8 +165,10 @@ public sealed class Supervisor : IDisposable
                 _options.Manager?.Alive();
                 SetNextBeat();
                 return EndReason.None;
-            default:
+            case >= FirstSignal:
                 return OnSignal((int)(source - FirstSignal));
+            default:
+                throw new InvalidOperationException($"event from {source}");
         }
     }
 

@@ -25,13 +25,8 @@ public static class ArgumentOctets
 
     internal static string[] Restore(string[] arguments, ReadOnlySpan<byte> commandLine)
     {
-        var words = new List<string>();
-        while (commandLine.IndexOf((byte)0) is int end and >= 0)
-        {
-            words.Add(Decode(commandLine[..end]));
-            commandLine = commandLine[(end + 1)..];
-        }
-        return words.Count > arguments.Length ? [.. words[^arguments.Length..]] : arguments;
+        List<byte[]> words = CString.Split(commandLine);
+        return words.Count > arguments.Length ? [.. words[^arguments.Length..].Select(word => Decode(word.AsSpan(..^1)))] : arguments;
     }
 
     /// <summary>Whether a character of a string stands for one octet.</summary>

@@ -12,16 +12,27 @@ internal static class CString
         if (text.Contains('\0')) throw new ArgumentException("a zero octet inside a system call's string", nameof(text));
         var octets = new byte[Encoding.UTF8.GetMaxByteCount(text.Length) + 1];
         int length = 0, start = 0;
-        for (int i = 0; i <= text.Length; i++)
+        for (int i = 0; i < text.Length; i++)
         {
-            byte alone = 0;
-            bool isAlone = i < text.Length && ArgumentOctets.TryGetOctet(text, i, out alone);
-            if (!isAlone && i < text.Length) continue;
+            if (!ArgumentOctets.TryGetOctet(text, i, out byte alone)) continue;
             length += Encoding.UTF8.GetBytes(text.AsSpan(start, i - start), octets.AsSpan(length));
-            if (isAlone) octets[length++] = alone;
+            octets[length++] = alone;
             start = i + 1;
         }
+        length += Encoding.UTF8.GetBytes(text.AsSpan(start), octets.AsSpan(length));
         return octets[..(length + 1)];
+    }
+
+    /// <summary>Strings that each end in a zero octet, which they keep.</summary>
+    public static List<byte[]> Split(ReadOnlySpan<byte> octets)
+    {
+        var words = new List<byte[]>();
+        while (octets.IndexOf((byte)0) is int end and >= 0)
+        {
+            words.Add(octets[..(end + 1)].ToArray());
+            octets = octets[(end + 1)..];
+        }
+        return words;
     }
 
     /// <summary>Text up to the first zero octet, or all of it.</summary>

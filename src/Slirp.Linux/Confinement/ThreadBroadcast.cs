@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using Slirp.Linux.Abi;
+using Slirp.Linux.Events;
 using Slirp.Linux.Native;
 
 namespace Slirp.Linux.Confinement;
@@ -28,7 +29,6 @@ public readonly record struct PreparedCall(SyscallId Call, nint A = 0, nint B = 
 public sealed unsafe class ThreadBroadcast : IDisposable
 {
     private const int Signal = 64; // SIGRTMAX: the C library keeps 32 and 33, .NET uses SIGRTMIN (34)
-    private const ulong SA_RESTORER = 0x04000000, SA_RESTART = 0x10000000;
     private const int PatienceMilliseconds = 10_000; // a machine may stand still for a while
 
     private readonly OwnedFd _tasks; // opened while procfs can be seen
@@ -81,9 +81,7 @@ public sealed unsafe class ThreadBroadcast : IDisposable
 
     private SysResult Send(byte* code, int restorer, int* results)
     {
-        var handler = new kernel_sigaction { sa_handler = (nint)code, sa_restorer = (nint)(code + restorer), sa_flags = SA_RESTORER | SA_RESTART };
-        kernel_sigaction before = default;
-        SysResult set = Libc.Call(Syscalls.rt_sigaction, Signal, (nint)(&handler), (nint)(&before), sizeof(ulong)); // both on this stack
+        SysResult set = SignalDisposition.SetHandler(Signal, code, code + restorer, out kernel_sigaction before);
         if (!set.IsOk) return set;
         var asked = new HashSet<int> { Libc.Call(Syscalls.gettid).Raw };
         int sent = 0;

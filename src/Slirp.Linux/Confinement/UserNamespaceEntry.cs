@@ -56,23 +56,11 @@ public static unsafe class UserNamespaceEntry
             SysResult written = Descriptor.Write(file.AsRaw, program);
             if (written.Raw != program.Length) return SysResult.Failure(Errno.EIO);
             using var memory = new StringArrays();
-            void* arguments = memory.Add(Words(File.ReadAllBytes("/proc/self/cmdline")));
+            void* arguments = memory.Add(CString.Split(File.ReadAllBytes("/proc/self/cmdline")));
             void* environment = memory.Add(CommandLookup.Environment(
                 File.ReadAllBytes("/proc/self/environ"), new Dictionary<string, string> { [Marker] = "1" }));
             return Libc.Call(Syscalls.execveat, file.Value, (nint)empty, (nint)arguments, (nint)environment, AT_EMPTY_PATH);
         }
-    }
-
-    /// <summary>Strings that each end in a zero octet, which they keep.</summary>
-    private static List<byte[]> Words(ReadOnlySpan<byte> octets)
-    {
-        var words = new List<byte[]>();
-        while (octets.IndexOf((byte)0) is int end and >= 0)
-        {
-            words.Add(octets[..(end + 1)].ToArray());
-            octets = octets[(end + 1)..];
-        }
-        return words;
     }
 
     /// <summary>An ELF file of one segment: header, instructions, the path of what they execute.</summary>

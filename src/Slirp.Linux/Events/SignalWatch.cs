@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Slirp.Linux.Abi;
 using Slirp.Linux.Native;
 using static Slirp.Linux.SignalNumber;
 
@@ -19,7 +18,6 @@ namespace Slirp.Linux.Events;
 /// </remarks>
 public sealed unsafe class SignalWatch
 {
-    private const ulong SA_RESTORER = 0x04000000, SA_RESTART = 0x10000000;
     private const nuint PageLength = 4096;
 
     private static readonly List<object> Kept = []; // what nobody holds is taken back
@@ -76,15 +74,7 @@ public sealed unsafe class SignalWatch
             return false;
         }
         foreach ((int signal, int offset) in starts)
-        {
-            var handler = new kernel_sigaction
-            {
-                sa_handler = (nint)(first + offset),
-                sa_restorer = (nint)(first + restorer),
-                sa_flags = SA_RESTORER | SA_RESTART,
-            };
-            _ = Libc.Call(Syscalls.rt_sigaction, signal, (nint)(&handler), 0, sizeof(ulong)).OrThrow("rt_sigaction", $"signal {signal}"); // on this stack
-        }
+            _ = SignalDisposition.SetHandler(signal, first + offset, first + restorer, out _).OrThrow("rt_sigaction", $"signal {signal}");
         return true;
     }
 

@@ -1,4 +1,5 @@
 using Slirp.Linux.Native;
+using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Linux.Namespaces;
 
@@ -9,7 +10,6 @@ internal sealed unsafe class ChildProcess : IDisposable
     // A child that greets at all does so within a millisecond or two; see ChildRunner for the one that never does.
     private const int HelloTimeoutMilliseconds = 2000;
     private const int Attempts = 5;
-    private const int SIGKILL = 9;
 
     private OwnedFd? _pidFd; // null on a kernel before 5.2, and once taken
     private int? _waitStatus;

@@ -210,7 +210,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         PendingQuery query = _queries[index];
         Span<byte> octets = _queries.Octets(index);
         DnsBuilder.WriteId(octets, query.ClientId);
-        AnswerWithError(new LocalDatagram(query.ClientMac, query.Client, query.Server), octets, query.Failure == DnsResponseCode.NoError ? DnsResponseCode.ServerFailure : query.Failure);
+        DnsResponseCode code = query.Failure == DnsResponseCode.NoError ? DnsResponseCode.ServerFailure : query.Failure;
+        AnswerWithError(new LocalDatagram(query.ClientMac, query.Client, query.Server), octets, code);
         RemoveQuery(index);
     }
 
