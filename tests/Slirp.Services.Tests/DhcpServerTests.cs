@@ -238,6 +238,31 @@ public class DhcpServerTests
         Assert.Equal(First, scene.Ask(new DhcpRequest(DhcpMessageType.Discover))!.Yiaddr);
     }
 
+    /// <summary>A machine image that is booted again and again, with a client identifier made anew each time.</summary>
+    [Fact]
+    public void A_station_under_ever_new_names_has_its_own_oldest_lease_again()
+    {
+        using Scene scene = Scene.Quiet();
+        var other = new MacAddress(0x0200_0000_0100);
+        Bind(scene, other, First);
+        var given = new List<Ipv4Address>();
+        for (byte boot = 0; boot < 40; boot++)
+        {
+            byte[] name = [255, 1, 2, boot];
+            Ipv4Address address = scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { ClientId = name })!.Yiaddr;
+            DhcpAnswer taken = scene.Ask(new DhcpRequest(DhcpMessageType.Request)
+            { ClientId = name, Requested = address, Server = Gateway })!;
+            Assert.Equal((DhcpMessageType.Ack, address), (taken.Type, taken.Yiaddr));
+            given.Add(address);
+            scene.Clock.AdvanceSeconds(1);
+        }
+        Assert.DoesNotContain(First, given); // it is another station's
+        Assert.Equal(15, given.Distinct().Count());
+        Assert.Equal(given[..25], given[15..]); // the oldest first
+        Assert.Null(scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = new MacAddress(0x0200_0000_0200) }));
+        scene.ExpectDrop(DropReason.DhcpNoAddress);
+    }
+
     public static TheoryData<string, object> Hostile => new()
     {
         { "no message type", new DhcpRequest(DhcpMessageType.None) },

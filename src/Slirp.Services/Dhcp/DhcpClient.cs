@@ -11,9 +11,15 @@ internal readonly ref struct DhcpClient
 
     private const byte ByIdentifier = 1, ByHardwareAddress = 2;
 
-    private DhcpClient(ReadOnlySpan<byte> octets) => Octets = octets;
+    private DhcpClient(ReadOnlySpan<byte> octets, MacAddress hardwareAddress)
+    {
+        Octets = octets;
+        HardwareAddress = hardwareAddress;
+    }
 
     public ReadOnlySpan<byte> Octets { get; }
+
+    public MacAddress HardwareAddress { get; }
 
     /// <param name="buffer"><see cref="MaxLength"/> octets, which the client borrows.</param>
     public static DhcpClient Of(in DhcpView message, Span<byte> buffer)
@@ -23,10 +29,10 @@ internal readonly ref struct DhcpClient
         {
             buffer[0] = ByIdentifier;
             identifier.CopyTo(buffer[1..]);
-            return new DhcpClient(buffer[..(1 + identifier.Length)]);
+            return new DhcpClient(buffer[..(1 + identifier.Length)], message.Chaddr);
         }
         buffer[0] = ByHardwareAddress;
         message.Chaddr.Write(buffer[1..]);
-        return new DhcpClient(buffer[..(1 + MacAddress.Length)]);
+        return new DhcpClient(buffer[..(1 + MacAddress.Length)], message.Chaddr);
     }
 }

@@ -86,7 +86,7 @@ public sealed partial class DhcpServer<TWorld> where TWorld : struct, IWorld
         Lease? lease = _pool.Choose(client, message.RequestedAddress, now);
         if (lease is null) return DropReason.DhcpNoAddress;
         // A bound client that starts over keeps its lease until it takes the offer or the lease ends.
-        if (lease.EffectiveState(now) != LeaseState.Bound) _pool.Give(lease, client, LeaseState.Offered, now + OfferTime, now);
+        if (lease.EffectiveState(now) != LeaseState.Bound || !lease.IsOf(client)) _pool.Give(lease, client, LeaseState.Offered, now + OfferTime, now);
         Reply(datagram, message, DhcpMessageType.Offer, lease.Address);
         return DropReason.None;
     }

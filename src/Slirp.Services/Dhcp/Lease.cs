@@ -31,6 +31,9 @@ internal sealed class Lease(Ipv4Address address)
     /// <summary>When the state ends by itself; of a free address, when its last use ended.</summary>
     public Instant Until { get; private set; }
 
+    /// <summary>The hardware address of who has it.</summary>
+    public MacAddress Station { get; private set; }
+
     public bool IsOf(in DhcpClient client) =>
         _clientLength > 0 && client.Octets.SequenceEqual(_client.AsSpan(0, _clientLength));
 
@@ -46,7 +49,7 @@ internal sealed class Lease(Ipv4Address address)
     public void Give(in DhcpClient client, LeaseState state, Instant until)
     {
         client.Octets.CopyTo(_client);
-        (_clientLength, State, Until) = (client.Octets.Length, state, until);
+        (_clientLength, Station, State, Until) = (client.Octets.Length, client.HardwareAddress, state, until);
     }
 
     /// <summary>The client no longer has it, but is offered the same again if it comes back.</summary>

@@ -11,7 +11,9 @@ namespace Slirp.Services.Dhcp;
 /// never offered to a client that did not ask.</para>
 /// <para>Invariants: an address has one holder at a time; a bound address goes to nobody else before its lease ends. Limits:
 /// as many clients as addresses. When all are taken, the oldest offer is withdrawn, because an offer promises nothing
-/// (RFC 2131 section 3.1 step 2); when all are bound, there is no answer.</para>
+/// (RFC 2131 section 3.1 step 2); when all are bound, the station that asks may have the one that it took or renewed longest
+/// ago under another name, because a station that names itself anew at each start no longer has that one; else there is no
+/// answer.</para>
 /// </remarks>
 internal sealed class LeasePool
 {
@@ -26,7 +28,7 @@ internal sealed class LeasePool
     }
 
     /// <summary>What to offer to a client, in the order of RFC 2131 section 4.3.1: what it has or had, what it asks for, an
-    /// unused address, the one unused for longest, another client's oldest offer.</summary>
+    /// unused address, the one unused for longest, another client's oldest offer, its station's oldest lease.</summary>
     public Lease? Choose(in DhcpClient client, Ipv4Address? requested, Instant now)
     {
         Lease? own = FindOf(client);
@@ -38,7 +40,15 @@ internal sealed class LeasePool
             LeaseState state = lease.EffectiveState(now);
             if (state is LeaseState.Free or LeaseState.Offered && (best is null || IsBetter(lease, best, now))) best = lease;
         }
-        return best;
+        return best ?? OldestOf(client.HardwareAddress);
+    }
+
+    private Lease? OldestOf(MacAddress station)
+    {
+        Lease? oldest = null;
+        foreach (Lease lease in _leases.AsSpan(0, _leases.Length - 1))
+            if (lease.State == LeaseState.Bound && lease.Station == station && (oldest is null || lease.Until < oldest.Until)) oldest = lease;
+        return oldest;
     }
 
     public Lease? Find(Ipv4Address address)

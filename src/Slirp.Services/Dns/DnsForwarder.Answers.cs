@@ -82,6 +82,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (!_queries[index].IsAnswered)
         {
             if (IsFailure(dns.ResponseCode) && TryElsewhere(index, resolver, dns.ResponseCode, now)) return true;
+            if (dns.ResponseCode == DnsResponseCode.NameError && !isCut && TryKeep(index, resolver, answer, now)) return true;
             SendAnswer(index, answer, isCut);
         }
         RemoveIfDone(index);
@@ -99,6 +100,11 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         ref PendingQuery query = ref _queries[index];
         query.Refused |= (byte)(1 << resolver);
         if (query.Failure == DnsResponseCode.NoError) query.Failure = code;
+        if (query.HasKept)
+        {
+            SettleKept(index, now);
+            return true;
+        }
         if (TryChooseNew(query, out _))
         {
             SendToNext(index, now);
@@ -136,6 +142,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         }
         _queries.Forget(index);
         _queries[index].IsAnswered = true;
+        ReleaseKept(ref _queries[index]);
         for (int i = query.FirstAttempt; i != 0;)
         {
             int next = _attempts[i].NextOfQuery;

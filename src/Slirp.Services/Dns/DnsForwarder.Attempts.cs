@@ -30,7 +30,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             return;
         }
         _queries.Postpone(index, now + StepTime);
-        SendToNext(index, now);
+        if (_queries[index].HasKept) SettleKept(index, now);
+        else SendToNext(index, now);
     }
 
     /// <summary>A whole step and nothing from a resolver, not even for others: it is down.</summary>
@@ -40,7 +41,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         {
             ref QueryAttempt attempt = ref _attempts[i];
             int resolver = UpstreamSockets<TWorld>.ResolverOf(attempt.Slot);
-            if (attempt.SentAt + StepTime <= now && _resolvers.LastHeard(resolver) < attempt.SentAt) _resolvers.MarkDown(resolver, now);
+            if (attempt.SentAt + StepTime <= now && _resolvers.LastHeard(resolver) < attempt.SentAt) _resolvers.MarkSilent(resolver, now);
         }
     }
 
@@ -119,7 +120,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     private bool Refuse(int index, int resolver, Instant now)
     {
         _queries[index].Refused |= (byte)(1 << resolver);
-        _resolvers.MarkDown(resolver, now);
+        _resolvers.MarkRefused(resolver, now);
         return false;
     }
 
@@ -127,7 +128,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     private void OnRefused(int slot, Instant now)
     {
         int resolver = UpstreamSockets<TWorld>.ResolverOf(slot), generation = _sockets.Generation(slot);
-        _resolvers.MarkDown(resolver, now);
+        _resolvers.MarkRefused(resolver, now);
         for (int i = 1; i < _attempts.End && _sockets.Generation(slot) == generation; i++)
         {
             int index = _attempts[i].Query;
@@ -136,6 +137,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             ref PendingQuery query = ref _queries[index];
             query.Refused |= (byte)(1 << resolver);
             if (query.IsAnswered) RemoveIfDone(index);
+            else if (query.HasKept) SettleKept(index, now);
             else if (HaveAllRefused(query) || TryChooseNew(query, out _)) SendToNext(index, now);
         }
     }

@@ -18,7 +18,8 @@ namespace Slirp.Services.Dns;
 /// family, one that is also ours, makes no difference: the socket is the host's.</para>
 /// <para>Time runs in steps of <see cref="StepTime"/>. At each step a query without an answer is sent to the next resolver
 /// it has not asked, then round again; answers to all its attempts stay welcome. A refusal moves it on at once, and an
-/// answer that says no more than that the resolver fails is one. After <see cref="StepCount"/> steps, or when all have
+/// answer that says no more than that the resolver fails is one. That a name does not exist is believed of the first
+/// that may answer (see below). After <see cref="StepCount"/> steps, or when all have
 /// refused, or if there are none, the answer is the first refusal, or SERVFAIL: sooner than a client's own time is up, so
 /// that it learns what is wrong.</para>
 /// <para>Invariants: a query the guest repeats while it waits is not sent again; a socket is open only while a query is out
@@ -179,6 +180,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         ref PendingQuery query = ref _queries[index];
         query.Step = query.Tried = query.Refused = 0;
         query.Failure = DnsResponseCode.NoError;
+        ReleaseKept(ref query);
         Begin(index, now);
     }
 
@@ -218,6 +220,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     private void RemoveQuery(int index)
     {
         while (_queries[index].FirstAttempt != 0) RemoveAttempt(_queries[index].FirstAttempt);
+        ReleaseKept(ref _queries[index]);
         _queries.Remove(index);
     }
 }

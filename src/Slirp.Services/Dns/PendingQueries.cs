@@ -1,4 +1,5 @@
 using Slirp.Core;
+using Slirp.Core.Memory;
 using Slirp.Wire;
 using Slirp.Wire.Dns;
 
@@ -27,6 +28,13 @@ internal struct PendingQuery
 
     /// <summary>The first word of a resolver that it cannot help; NoError while there is none.</summary>
     public DnsResponseCode Failure;
+
+    /// <summary>A later resolver's word that there is no such name, kept until an earlier one has had its time.</summary>
+    public OwnedFrame Kept;
+    public int KeptLength;
+    public byte KeptFrom;
+
+    public readonly bool HasKept => KeptLength > 0;
 
     /// <summary>The client has its answer; only a probe is still out.</summary>
     public bool IsAnswered;

@@ -16,13 +16,16 @@ internal sealed class ResolverList
     public static readonly TimeSpan ProbeInterval = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan TcpHoldTime = TimeSpan.FromSeconds(30);
 
+    /// <summary>For so long one that has fallen silent may be slow, and not gone.</summary>
+    public static readonly TimeSpan DoubtTime = TimeSpan.FromSeconds(10);
+
     private readonly Resolver[] _resolvers;
 
     private struct Resolver
     {
         public IpEndpoint Endpoint;
-        public bool IsDown;
-        public Instant ProbeAt;
+        public bool IsDown, HasRefused;
+        public Instant DownSince, ProbeAt;
         public Instant LastHeard;
         public Instant TcpDownUntil;
     }
@@ -43,6 +46,14 @@ internal sealed class ResolverList
     public IpEndpoint this[int index] => _resolvers[index].Endpoint;
 
     public bool IsDown(int index) => _resolvers[index].IsDown;
+
+    /// <summary>True if an answer to what it is asked now is possible, or the lack of one would be known soon: it is up, or
+    /// refuses (which it says at once), or its silence is young.</summary>
+    public bool MayAnswer(int index, Instant now)
+    {
+        ref Resolver resolver = ref _resolvers[index];
+        return !resolver.IsDown || resolver.HasRefused || now < resolver.DownSince + DoubtTime;
+    }
 
     public Instant LastHeard(int index) => _resolvers[index].LastHeard;
 
@@ -80,11 +91,17 @@ internal sealed class ResolverList
         _resolvers[index].IsDown = false;
     }
 
-    public void MarkDown(int index, Instant now)
+    public void MarkRefused(int index, Instant now) => MarkDown(ref _resolvers[index], hasRefused: true, now);
+
+    public void MarkSilent(int index, Instant now) => MarkDown(ref _resolvers[index], hasRefused: false, now);
+
+    private static void MarkDown(ref Resolver resolver, bool hasRefused, Instant now)
     {
-        ref Resolver resolver = ref _resolvers[index];
-        if (!resolver.IsDown) resolver.ProbeAt = now + ProbeInterval;
+        resolver.HasRefused = hasRefused;
+        if (resolver.IsDown) return;
         resolver.IsDown = true;
+        resolver.DownSince = now;
+        resolver.ProbeAt = now + ProbeInterval;
     }
 
     public void MarkTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil = now + TcpHoldTime;

@@ -1,0 +1,61 @@
+using Slirp.Core;
+using Slirp.Core.Memory;
+using Slirp.Core.World;
+
+namespace Slirp.Services.Dns;
+
+/// <summary>Whose word is believed that a name does not exist.</summary>
+/// <remarks>Resolvers may know different names: a company's own, listed first, and a public one. What the second says of a
+/// name that is the first's alone is wrong, and the host's own programs would not have asked it. So a later resolver's
+/// NXDOMAIN counts at once only if each before it has refused or has been silent for long; else it is kept, those before
+/// are asked if they were not, and it is the answer when they have refused or <see cref="PatientSteps"/> are over.</remarks>
+public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
+{
+    /// <summary>A resolver that has died costs this much of time for each name that does not exist, until nothing has come
+    /// from it for <see cref="ResolverList.DoubtTime"/>.</summary>
+    public const int PatientSteps = 3;
+
+    /// <returns>False if the answer is to be believed now.</returns>
+    private bool TryKeep(int index, int resolver, ReadOnlySpan<byte> answer, Instant now)
+    {
+        ref PendingQuery query = ref _queries[index];
+        if (query.HasKept && query.KeptFrom < resolver) return true; // the better word is there already
+        for (int earlier = 0; earlier < resolver; earlier++)
+        {
+            bool isOpen = ((query.Tried | query.Refused) & 1 << earlier) == 0 && _resolvers.MayAnswer(earlier, now);
+            if (isOpen) TrySend(index, earlier, isProbe: false, now);
+        }
+        if (query.Step >= PatientSteps || !IsAwaited(index, resolver, now)) return false;
+        ReleaseKept(ref query);
+        if (!_pool.TryRentFor(answer.Length, out OwnedFrame frame)) return false;
+        answer.CopyTo(_pool.Octets(frame));
+        (query.Kept, query.KeptLength, query.KeptFrom) = (frame, answer.Length, (byte)resolver);
+        return true;
+    }
+
+    /// <summary>True if a resolver listed before that one may still answer.</summary>
+    private bool IsAwaited(int index, int before, Instant now)
+    {
+        for (int i = _queries[index].FirstAttempt; i != 0; i = _attempts[i].NextOfQuery)
+        {
+            int resolver = UpstreamSockets<TWorld>.ResolverOf(_attempts[i].Slot);
+            if (resolver < before && _resolvers.MayAnswer(resolver, now)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>Gives out what was kept unless better may come.</summary>
+    private void SettleKept(int index, Instant now)
+    {
+        ref PendingQuery query = ref _queries[index];
+        if (query.Step < PatientSteps && IsAwaited(index, query.KeptFrom, now)) return;
+        SendAnswer(index, _pool.Octets(query.Kept)[..query.KeptLength], isCut: false);
+        RemoveIfDone(index);
+    }
+
+    private void ReleaseKept(ref PendingQuery query)
+    {
+        if (query.HasKept) _pool.Release(query.Kept);
+        query.KeptLength = 0;
+    }
+}
