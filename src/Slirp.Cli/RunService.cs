@@ -76,7 +76,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
             Target = command.Process,
             HostAddresses = addresses,
             Signals = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM],
-            OnSignal = signal => PassOn(command, foreground, signal),
+            OnSignal = (signal, origin) => PassOn(command, foreground, signal, origin),
         };
         _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, orphans: [], log, () =>
         {
@@ -117,10 +117,12 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
 
     private const int TerminationMilliseconds = 5000; // from SIGTERM to SIGKILL
 
-    /// <summary>While we are in the terminal's foreground, SIGINT and SIGQUIT come from there, and the command has had them.</summary>
-    private static bool PassOn(NamespaceCommand command, TerminalForeground foreground, int signal)
+    /// <summary>What was typed the command has had. Where it cannot be told who sent SIGINT or SIGQUIT, it was the terminal
+    /// if we are in its foreground.</summary>
+    private static bool PassOn(NamespaceCommand command, TerminalForeground foreground, int signal, SignalOrigin origin)
     {
-        bool isTyped = signal is SIGINT or SIGQUIT && foreground.IsOurs;
+        bool isTyped = signal is SIGINT or SIGQUIT
+            && (origin == SignalOrigin.Kernel || (origin == SignalOrigin.Unknown && foreground.IsOurs));
         if (!isTyped) _ = command.Process.Signal(signal);
         return true;
     }

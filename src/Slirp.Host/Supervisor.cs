@@ -23,7 +23,7 @@ public sealed record SupervisorOptions
     public IReadOnlyList<int> Signals { get; init; } = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
 
     /// <summary>Called with each signal that would end the service; true if it was for somebody else.</summary>
-    public Func<int, bool>? OnSignal { get; init; }
+    public Func<int, SignalOrigin, bool>? OnSignal { get; init; }
 
     /// <summary>Who is told of our life: that it ends, and where a watchdog is set, that the worker works.</summary>
     public ServiceManager? Manager { get; init; }
@@ -212,8 +212,12 @@ public sealed class Supervisor : IDisposable
         return added.IsOk;
     }
 
-    private EndReason OnSignal(int signal) =>
-        _signals.Take(signal) && _options.OnSignal?.Invoke(signal) != true ? EndReason.Signal : EndReason.None;
+    private EndReason OnSignal(int signal)
+    {
+        SignalOrigin origin = _signals.Take(signal);
+        bool isOurs = origin != SignalOrigin.None && _options.OnSignal?.Invoke(signal, origin) != true;
+        return isOurs ? EndReason.Signal : EndReason.None;
+    }
 
     private void Watch<T>(T descriptor, EpollEvents events, Source source) where T : struct, IDescriptor =>
         _epoll.Add(descriptor, events, (ulong)source).OrThrow("epoll_ctl", $"{source} descriptor {descriptor.Value}");

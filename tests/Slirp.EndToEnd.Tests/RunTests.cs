@@ -82,6 +82,19 @@ public class RunTests
         Assert.Equal(2, outcome.Stdout.Split("got").Length);
     }
 
+    /// <summary>Slirpnet is in the terminal's foreground, but it is not the terminal that signals.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData("INT")]
+    [InlineData("QUIT")]
+    public async Task What_a_process_sends_to_slirpnet_alone_is_passed_on_at_a_terminal_too(string name)
+    {
+        string line = $"exec {Machine.Binary} run -- bash -c 'trap \"echo got\" {name}; kill -{name} $PPID; read -r end; exit 7'";
+        await using ChildProcess child = ChildProcess.Start(["script", "-qec", line, "/dev/null"], givesStdin: true);
+        await child.StdoutLineAsync("got");
+        child.WriteStdin("end\n");
+        Assert.Equal(7, (await child.WaitAsync()).Status);
+    }
+
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData((int)UnixSignal.Interrupt, "INT")]
     [InlineData((int)UnixSignal.Quit, "QUIT")]

@@ -66,7 +66,7 @@ static int Signals()
     string[] names = ["", "HUP", "INT", "QUIT"];
     foreach (int signal in (int[])[SIGHUP, SIGINT, SIGQUIT, SIGTERM]) _ = Libc.kill(Environment.ProcessId, signal);
     Wait.For(watch.Descriptors.Single(one => one.Signal == SIGTERM).Fd); // the last one sent
-    IEnumerable<string> taken = watch.Descriptors.Where(one => watch.Take(one.Signal)).Select(one => one.Signal == SIGTERM ? "TERM" : names[one.Signal]);
+    IEnumerable<string> taken = watch.Descriptors.Where(one => watch.Take(one.Signal) != SignalOrigin.None).Select(one => one.Signal == SIGTERM ? "TERM" : names[one.Signal]);
     Console.WriteLine(string.Join(' ', taken));
     return 0;
 }

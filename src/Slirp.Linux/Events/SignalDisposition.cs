@@ -17,11 +17,16 @@ internal static unsafe class SignalDisposition
         return read.IsOk && now.sa_handler == SIG_IGN;
     }
 
-    /// <summary>Has machine code run when the signal comes; it returns into <paramref name="restorer"/>, which makes rt_sigreturn.</summary>
+    /// <summary>Has machine code run when the signal comes, with its number in rdi and its siginfo_t at rsi; it returns into <paramref name="restorer"/>, which makes rt_sigreturn.</summary>
     internal static SysResult SetHandler(int signal, byte* code, byte* restorer, out kernel_sigaction before)
     {
-        const ulong SA_RESTORER = 0x04000000, SA_RESTART = 0x10000000;
-        var handler = new kernel_sigaction { sa_handler = (nint)code, sa_restorer = (nint)restorer, sa_flags = SA_RESTORER | SA_RESTART };
+        const ulong SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_RESTART = 0x10000000;
+        var handler = new kernel_sigaction
+        {
+            sa_handler = (nint)code,
+            sa_restorer = (nint)restorer,
+            sa_flags = SA_SIGINFO | SA_RESTORER | SA_RESTART,
+        };
         kernel_sigaction former = default;
         SysResult set = Libc.Call(Syscalls.rt_sigaction, signal, (nint)(&handler), (nint)(&former), sizeof(ulong)); // both on this stack
         before = former;

@@ -4,9 +4,26 @@ using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Linux.Events;
 
+/// <summary>Who sent a signal.</summary>
+public enum SignalOrigin
+{
+    /// <summary>Nobody: it has not come.</summary>
+    None,
+
+    /// <summary>The kernel, to a whole process group for what is typed at its terminal.</summary>
+    Kernel,
+
+    /// <summary>A process, maybe beside the kernel.</summary>
+    Process,
+
+    /// <summary>Cannot be told on this machine.</summary>
+    Unknown,
+}
+
 /// <summary>Signals as descriptors that epoll can wait for, whichever thread the kernel gives them to.</summary>
 /// <remarks>
-/// <para><b>Model.</b> Each signal has an eventfd, and a handler of a few machine instructions that adds to it. .NET's own way
+/// <para><b>Model.</b> Each signal has an eventfd, and a handler of a few machine instructions that adds to it, by who
+/// sent the signal. .NET's own way
 /// (PosixSignalRegistration) starts a thread for each signal that comes, and where none can be started, for the user's
 /// limit of processes is used up, it ends this process; a queue (signalfd(2)) wants the signal blocked in every thread, and
 /// those that the runtime has before Main cannot be told. Where machine code cannot be (another architecture, memory that
@@ -20,9 +37,13 @@ public sealed unsafe class SignalWatch
 {
     private const nuint PageLength = 4096;
 
+    /// <summary>What the handler adds to the eventfd, by who sent the signal.</summary>
+    private const ulong FromKernel = 1, FromProcess = 1UL << 32;
+
     private static readonly List<object> Kept = []; // what nobody holds is taken back
 
     private readonly Dictionary<int, Wakeup> _taken = [];
+    private readonly bool _knowsOrigin;
 
     /// <exception cref="LinuxException">No descriptor, memory or thread for it.</exception>
     public SignalWatch(params ReadOnlySpan<int> signals)
@@ -35,8 +56,9 @@ public sealed unsafe class SignalWatch
             _taken.Add(signal, new Wakeup());
         }
         Kept.Add(this);
-        if (MachineCode.IsSupported && TryInstall()) return;
-        foreach ((int signal, Wakeup wakeup) in _taken) Kept.Add(Register(signal, wakeup));
+        _knowsOrigin = MachineCode.IsSupported && TryInstall();
+        if (_knowsOrigin) return;
+        foreach ((int signal, Wakeup wakeup) in _taken) Kept.Add(RegisterWithRuntime(signal, wakeup));
     }
 
     /// <summary>The signals that are taken, each with what becomes readable (EPOLLIN) when it comes.</summary>
@@ -48,26 +70,40 @@ public sealed unsafe class SignalWatch
         }
     }
 
-    /// <returns>True if the signal has come since the last call, once or more often.</returns>
-    public bool Take(int signal) => _taken.TryGetValue(signal, out Wakeup? wakeup) && wakeup.TakeSignal();
+    /// <returns>Whether the signal has come since the last call, once or more often, and from whom.</returns>
+    public SignalOrigin Take(int signal) => (_taken.TryGetValue(signal, out Wakeup? wakeup) ? wakeup.TakeCount() : 0) switch
+    {
+        0 => SignalOrigin.None,
+        _ when !_knowsOrigin => SignalOrigin.Unknown,
+        >= FromProcess => SignalOrigin.Process,
+        _ => SignalOrigin.Kernel,
+    };
 
     /// <returns>False if memory may not become executable here.</returns>
     private bool TryInstall()
     {
         var page = (byte*)Libc.MapPrivate(PageLength);
-        *(ulong*)page = 1; // what is written: it adds one
+        ulong* added = (ulong*)page;
+        (added[0], added[1]) = (FromProcess, FromKernel);
         var code = new MachineCode();
         var starts = new List<(int Signal, int Offset)>();
         foreach ((int signal, Wakeup wakeup) in _taken)
         {
             starts.Add((signal, code.Length));
-            code.Call(Syscalls.write, wakeup.Fd.Value, (nint)page, sizeof(ulong));
+            code.Add(0x8b, 0x46, 0x08); // mov eax, [rsi + 8]: si_code, which is positive if the kernel is the sender
+            code.Load(Register.Rdi, wakeup.Fd.Value);
+            code.Load(Register.Rsi, (nint)added);
+            code.Load(Register.Rdx, sizeof(ulong));
+            code.Add(0x85, 0xc0); // test eax, eax
+            code.Add(0x7e, 0x04); // jle over the next
+            code.Add(0x48, 0x83, 0xc6, sizeof(ulong)); // add rsi, 8: FromKernel
+            code.CallWithLoaded(Syscalls.write);
             code.Add(0xc3); // ret, into the restorer
         }
         int restorer = code.Length;
         code.Call(Syscalls.rt_sigreturn);
-        byte* first = page + sizeof(ulong);
-        code.ToArray().CopyTo(new Span<byte>(first, (int)PageLength - sizeof(ulong)));
+        byte* first = page + 2 * sizeof(ulong);
+        code.ToArray().CopyTo(new Span<byte>(first, (int)PageLength - 2 * sizeof(ulong)));
         if (!Libc.MakeExecutable(page, PageLength).IsOk)
         {
             Libc.Unmap(page, PageLength);
@@ -79,7 +115,7 @@ public sealed unsafe class SignalWatch
     }
 
     /// <summary>The first one starts the runtime's signal thread, which needs a pipe, memory and a process number.</summary>
-    private static PosixSignalRegistration Register(int signal, Wakeup wakeup)
+    private static PosixSignalRegistration RegisterWithRuntime(int signal, Wakeup wakeup)
     {
         PosixSignal named = signal switch
         {

@@ -26,10 +26,13 @@ public sealed unsafe class Wakeup : IDisposable
     }
 
     /// <returns>True if it was signalled since the last call.</returns>
-    public bool TakeSignal()
+    public bool TakeSignal() => TakeCount() > 0;
+
+    /// <returns>The sum of what was added to the counter since the last call: one by each <see cref="Signal"/>.</returns>
+    internal ulong TakeCount()
     {
         ulong count;
-        return LibcNoTransition.read(_fd, &count, sizeof(ulong)) == sizeof(ulong);
+        return LibcNoTransition.read(_fd, &count, sizeof(ulong)) == sizeof(ulong) ? count : 0;
     }
 
     public void Dispose() => _owned.Dispose();
