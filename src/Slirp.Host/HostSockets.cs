@@ -1,3 +1,4 @@
+using System.Globalization;
 using Slirp.Core.World;
 using Slirp.Linux;
 using Slirp.Linux.Events;
@@ -39,6 +40,9 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
 
     /// <summary>What sockets opened from now on leave from, and datagrams of those that are bound to no address.</summary>
     public OutboundAddresses Outbound { get; set; }
+
+    /// <summary>By which interface, by name or index, a link-local destination is reached.</summary>
+    public IReadOnlyDictionary<IpAddress, string> Scopes { get; set; } = new Dictionary<IpAddress, string>();
 
     /// <summary>Whether the host's own programs hear what goes to a group that they are in.</summary>
     public bool LoopsMulticast { get; init; } = true;
@@ -245,6 +249,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// <summary>Connects from the outbound address of the destination's family, if one is asked for.</summary>
     private SysResult ConnectFromOutbound(SocketFd fd, IpEndpoint destination)
     {
+        if (Scopes.TryGetValue(destination.Address, out string? scope)) return ConnectOnLink(fd, destination, scope);
         if (!Outbound.TryFind(destination, out IpAddress source)) return Socket.Connect(fd, ToSocketAddress(destination));
         // The port is chosen by connect, which needs it to be free for this destination only. IPv6 sockets have it too.
         _ = SocketOptions.Set(fd, IpOption.IP_BIND_ADDRESS_NO_PORT, 1);
@@ -253,6 +258,15 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         SysResult connected = Socket.Connect(fd, ToSocketAddress(destination));
         // From there the destination cannot be reached: the source is loopback, or of another scope.
         return connected.Is(Errno.EINVAL) ? SysResult.Failure(Errno.EADDRNOTAVAIL) : connected;
+    }
+
+    /// <summary>The kernel chooses the source: an address of the link, which an outbound address is not.</summary>
+    private static SysResult ConnectOnLink(SocketFd fd, IpEndpoint destination, string scope)
+    {
+        SysResult named = Socket.InterfaceIndex(fd, scope);
+        uint index = (uint)Math.Max(0, named.Raw);
+        if (!named.IsOk && !uint.TryParse(scope, NumberStyles.None, CultureInfo.InvariantCulture, out index)) return named;
+        return Socket.Connect(fd, ToSocketAddress(destination) with { ScopeId = index });
     }
 
     private SocketAddress? SourceOf(in DatagramState state, IpEndpoint destination, IpAddress local)

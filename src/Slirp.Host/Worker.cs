@@ -83,7 +83,12 @@ public sealed partial class Worker : IDisposable
         (_tap, _hasVnetHeader, _warn) = (tap, hasVnetHeader, options.Warn);
         Instant now = Now();
         NetworkPlan plan = options.Plan;
-        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader) { Outbound = options.Outbound, LoopsMulticast = plan.EnableHostLoopback };
+        var sockets = _sockets = new HostSockets(_epoll, tap, hasVnetHeader)
+        {
+            Outbound = options.Outbound,
+            Scopes = options.Resolvers.Scopes,
+            LoopsMulticast = plan.EnableHostLoopback,
+        };
         var world = new HostWorld(sockets);
         _map = new HostMap(plan) { HostAddresses = options.HostAddresses };
         var gate = new FlowGate(_map);
@@ -131,8 +136,11 @@ public sealed partial class Worker : IDisposable
 
     public void Stop() => Post(static (worker, _) => worker._stopping = true);
 
-    public void UpdateResolvers(ResolverConfiguration resolvers) =>
-        Post((worker, now) => worker._services.UpdateResolvers(resolvers, now));
+    public void UpdateResolvers(ResolverConfiguration resolvers) => Post((worker, now) =>
+    {
+        worker._sockets.Scopes = resolvers.Scopes;
+        worker._services.UpdateResolvers(resolvers, now);
+    });
 
     /// <summary>The loop. Returns when told to stop, or when the link is gone.</summary>
     public void Run()

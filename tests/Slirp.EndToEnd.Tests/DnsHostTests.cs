@@ -53,6 +53,26 @@ public class DnsHostTests
             await UntilAsync(network, DnsMessage.NoError);
         });
 
+    /// <summary>Scenario 52: the router of a network without IPv4, as its advertisements name it.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData("dns0")]
+    [InlineData("77")]
+    public Task A_resolver_may_be_a_link_local_address_of_an_interface(string scope) =>
+        WithResolverAsync($"nameserver fe80::53%{scope}\n", new StubResolver("::"), async network =>
+        {
+            Assert.Equal(DnsMessage.NoError, DnsMessage.Code(await AskAsync(network, DnsMessage.Query(1))));
+            using Socket tcp = await ConnectAsync(network);
+            await tcp.SendAsync(StubResolver.Framed(DnsMessage.Query(77)));
+            var answer = new byte[512];
+            int count = await tcp.ReceiveAsync(answer).WithinAsync("the answer over TCP");
+            Assert.Equal(77, DnsMessage.Id(answer.AsSpan(2, count)));
+
+            await network.HostRunsAsync("ip link del dns0");
+            await UntilAsync(network, DnsMessage.ServFail);
+            await AddInterfaceAsync(network);
+            await UntilAsync(network, DnsMessage.NoError);
+        }, AddInterfaceAsync);
+
     /// <summary>Scenario C4: a hundred megabytes, a thousand servers, no end of line.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public Task A_huge_resolv_conf_is_read_as_far_as_it_makes_sense() =>
@@ -187,6 +207,13 @@ public class DnsHostTests
         Socket socket = network.HostNamespace.CreateSocket(V4, SocketType.Dgram, ProtocolType.Udp);
         socket.Bind(new IPEndPoint(IPAddress.Parse(address), port));
         return socket;
+    }
+
+    private static async Task AddInterfaceAsync(GuestNetwork network)
+    {
+        await network.HostRunsAsync("ip link add dns0 index 77 type veth peer name dns1");
+        await network.HostRunsAsync("ip address add fe80::53/64 dev dns0 nodad");
+        foreach (string end in (string[])["dns0", "dns1"]) await network.HostRunsAsync($"ip link set {end} up");
     }
 
     private static async Task<byte[]> AskAsync(GuestNetwork network, byte[] query)

@@ -25,7 +25,10 @@ public class ResolverConfigurationTests
         { "the stub of this host", "nameserver 127.0.0.53\noptions edns0 trust-ad\n", "127.0.0.53" },
         { "junk", "nameserver\nnameserver x\nnameserver 1.2.3\nnameserver 1.2.3.4.5\nnameserver 1.2.3.256\nname server 192.0.2.9\n", "" },
         { "another keyword", "nameservers 192.0.2.1\nNAMESERVER 192.0.2.2\n", "" },
-        { "a scope has no place to go", "nameserver fe80::1%eth0\nnameserver 192.0.2.1\n", "192.0.2.1" },
+        { "link-local by its interface", "nameserver fe80::1%eth0\nnameserver 192.0.2.1\n", "fe80::1 192.0.2.1" },
+        { "one server, once", "nameserver fe80::1%eth0\nnameserver fe80::1%eth1\n", "fe80::1" },
+        { "a scope where there is none", "nameserver 2001:db8::1%eth0\n", "2001:db8::1" },
+        { "no interface has such a name", "nameserver fe80::1%sixteen-octets-x\nnameserver fe80::2%\n", "" },
         { "link-local without a scope leads nowhere", "nameserver fe80::1\n", "" },
         { "groups and everybody are no resolvers", "nameserver 224.0.0.1\nnameserver ff02::1\nnameserver 255.255.255.255\n", "" },
         { "brackets and ports are not of this file", "nameserver [2001:db8::1]:53\nnameserver 192.0.2.1:53\n", "" },
@@ -69,10 +72,10 @@ public class ResolverConfigurationTests
     [Fact]
     public void What_is_left_out_is_said_in_printable_words()
     {
-        ResolverConfiguration read = ResolverConfiguration.Parse("nameserver fe80::1%eth0\nnameserver \u001b[31mred\nsearch a..b\n"u8);
+        ResolverConfiguration read = ResolverConfiguration.Parse("nameserver fe80::1\nnameserver \u001b[31mred\nsearch a..b\n"u8);
         Assert.Equal(3, read.Warnings.Count);
-        Assert.Contains("fe80::1%eth0", read.Warnings[0], StringComparison.Ordinal);
-        Assert.Contains("scope", read.Warnings[0], StringComparison.Ordinal);
+        Assert.Contains("fe80::1 ", read.Warnings[0], StringComparison.Ordinal);
+        Assert.Contains("interface", read.Warnings[0], StringComparison.Ordinal);
         foreach (string warning in read.Warnings) Assert.DoesNotContain(warning, static c => char.IsControl(c));
     }
 
@@ -112,6 +115,17 @@ public class ResolverConfigurationTests
         Assert.False(first.IsSameAs(ResolverConfiguration.Parse("nameserver 192.0.2.1\nsearch b.example\n"u8)));
         Assert.False(first.IsSameAs(ResolverConfiguration.Parse("nameserver 192.0.2.2\nsearch a.example\n"u8)));
         Assert.False(first.IsSameAs(ResolverConfiguration.Empty));
+    }
+
+    [Fact]
+    public void The_scope_of_a_link_local_server_is_the_first_one_named()
+    {
+        ResolverConfiguration read = ResolverConfiguration.Parse(
+            "nameserver fe80::1%eth0\nnameserver fe80::1%eth1\nnameserver fe80::2%7\nnameserver 2001:db8::1%eth0\n"u8);
+        Assert.Equal([("fe80::1", "eth0"), ("fe80::2", "7")], read.Scopes.Select(static one => (one.Key.ToString(), one.Value)));
+        Assert.False(read.IsSameAs(read with { Scopes = new Dictionary<IpAddress, string>() }));
+        Assert.False(read.IsSameAs(ResolverConfiguration.Parse(
+            "nameserver fe80::1%eth1\nnameserver fe80::2%7\nnameserver 2001:db8::1\n"u8)));
     }
 
     [Fact]

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Slirp.Linux.Abi;
 
-/// <summary>ifreq: a name, and a union of which only ifr_flags is used here.</summary>
+/// <summary>ifreq: a name, and a union of which one or the other is used here.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 40)]
 internal struct ifreq
 {
@@ -11,6 +11,7 @@ internal struct ifreq
 
     [FieldOffset(0)] public InterfaceName ifr_name;
     [FieldOffset(16)] public short ifr_flags;
+    [FieldOffset(16)] public int ifr_ifindex;
 
     [InlineArray(NameLength)]
     internal struct InterfaceName

@@ -1,3 +1,5 @@
+using Slirp.Linux.Sockets;
+
 namespace Slirp.Linux.Confinement;
 
 /// <summary>Lists of system calls to build a filter from.</summary>
@@ -50,7 +52,7 @@ public static class RuntimeCalls
         Syscalls.setresuid, Syscalls.setresgid, Syscalls.capset, Syscalls.personality, Syscalls.swapon, Syscalls.swapoff,
     };
 
-    /// <summary>Adds <see cref="Runtime"/>, threads without namespaces and their names, and reading of limits.</summary>
+    /// <summary>Adds <see cref="Runtime"/>, threads without namespaces and their names, interfaces' numbers, and reading of limits.</summary>
     public static SeccompFilter AddRuntime(SeccompFilter filter)
     {
         const uint anyNamespace = 0x7e020080; // CLONE_NEWNS and CLONE_NEWCGROUP .. CLONE_NEWNET, CLONE_NEWTIME
@@ -61,7 +63,7 @@ public static class RuntimeCalls
             .AllowIf(Syscalls.clone, 0, anyNamespace, 0, Errno.EPERM)
             .Refuse(Syscalls.clone3, Errno.ENOSYS) // its flags lie in memory: the C library falls back to clone
             .AllowIfOneOf(Syscalls.prctl, 0, [PR_SET_NAME, PR_GET_NAME, PR_SET_VMA], Errno.EPERM)
-            .AllowIfOneOf(Syscalls.ioctl, 1, [TCGETS, TIOCGWINSZ, FIONREAD], Errno.ENOTTY)
+            .AllowIfOneOf(Syscalls.ioctl, 1, [TCGETS, TIOCGWINSZ, FIONREAD, Socket.SIOCGIFINDEX], Errno.ENOTTY)
             .AllowIf(Syscalls.prlimit64, 2, uint.MaxValue, 0, Errno.EPERM); // no new limit: it only reads
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Slirp.Linux.Abi;
 using Slirp.Linux.Native;
 
 namespace Slirp.Linux.Sockets;
@@ -11,6 +12,7 @@ public static unsafe partial class Socket
 {
     private const int SOCK_CLOEXEC = 0x80000;
     private const int SOCK_NONBLOCK = 0x800;
+    internal const uint SIOCGIFINDEX = 0x8933;
 
     public static SysResult Open(SocketFamily family, SocketType type, SocketProtocol protocol = SocketProtocol.Default) =>
         AboveStandard(LibcNoTransition.Result(
@@ -65,6 +67,18 @@ public static unsafe partial class Socket
 
     public static SysResult Shutdown(SocketFd socket, ShutdownHow how) =>
         LibcNoTransition.Result(LibcNoTransition.shutdown(socket.Value, (int)how));
+
+    /// <summary>The index of an interface in the network namespace of the socket (netdevice(7)).</summary>
+    /// <returns>The index, or ENODEV if there is none of that name.</returns>
+    public static SysResult InterfaceIndex(SocketFd socket, string name)
+    {
+        ifreq request = default;
+        byte[] octets = CString.Encode(name);
+        if (octets.Length > ifreq.NameLength) return SysResult.Failure(Errno.ENODEV);
+        octets.CopyTo(request.ifr_name);
+        SysResult found = Libc.Call(Syscalls.ioctl, socket.Value, (nint)SIOCGIFINDEX, (nint)(&request)); // on this stack
+        return found.IsOk ? new SysResult(request.ifr_ifindex) : found;
+    }
 
     /// <summary>Closes once and never retries. With SO_LINGER 0 a stream ends in a reset.</summary>
     public static void Close(SocketFd socket) => _ = LibcNoTransition.close(socket.Value);

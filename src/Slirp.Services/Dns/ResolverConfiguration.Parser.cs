@@ -9,6 +9,7 @@ public sealed partial record ResolverConfiguration
     private sealed class Parser
     {
         private readonly List<IpEndpoint> _servers = [];
+        private readonly Dictionary<IpAddress, string> _scopes = [];
         private readonly List<string> _warnings = [];
         private List<string> _search = [];
         private int _surplusServers;
@@ -21,7 +22,7 @@ public sealed partial record ResolverConfiguration
         public ResolverConfiguration ToConfiguration()
         {
             if (_surplusServers > 0) Warn($"resolv.conf: {_surplusServers} nameservers beyond the first {MaxServers} are left out");
-            return new ResolverConfiguration { Servers = _servers, SearchDomains = _search, Warnings = _warnings };
+            return new ResolverConfiguration { Servers = _servers, Scopes = _scopes, SearchDomains = _search, Warnings = _warnings };
         }
 
         public void ReadLine(ReadOnlySpan<byte> line)
@@ -48,25 +49,34 @@ public sealed partial record ResolverConfiguration
             const int longestAddress = 64;
             Span<char> text = stackalloc char[longestAddress];
             bool isText = word.Length <= longestAddress && Encoding.ASCII.TryGetChars(word, text, out _);
-            if (isText && text[..word.Length].Contains('%'))
-            {
-                // IpEndpoint has no scope, and a link-local address without one leads nowhere.
-                Warn($"resolv.conf: nameserver {Printable(word)} is left out: addresses with a scope are not supported");
-                return;
-            }
-            if (!isText || !IpAddress.TryParse(text[..word.Length], out IpAddress address) || !IsUsable(address))
+            Span<char> name = text[..(isText ? word.Length : 0)];
+            int mark = name.IndexOf('%');
+            Span<char> scope = mark < 0 ? [] : name[(mark + 1)..];
+            if (mark >= 0) name = name[..mark];
+            if (!IpAddress.TryParse(name, out IpAddress address) || !IsUsable(address) || scope.Length > MaxScopeLength)
             {
                 Warn($"resolv.conf: nameserver {Printable(word)} is left out: not the address of a resolver");
                 return;
             }
+            bool needsScope = !address.IsIpv4 && address.IsLinkLocal;
+            if (needsScope && scope.IsEmpty)
+            {
+                Warn($"resolv.conf: nameserver {Printable(word)} is left out: a link-local address leads nowhere without "
+                    + "its interface (fe80::1%eth0)");
+                return;
+            }
             var server = new IpEndpoint(ThisHostIfAny(address), DnsPort);
             if (_servers.Contains(server)) return;
-            if (_servers.Count < MaxServers) _servers.Add(server);
-            else _surplusServers++;
+            if (_servers.Count == MaxServers)
+            {
+                _surplusServers++;
+                return;
+            }
+            _servers.Add(server);
+            if (needsScope) _scopes.Add(address, scope.ToString());
         }
 
-        private static bool IsUsable(IpAddress address) =>
-            !address.IsMulticast && !(address.IsIpv4 ? address.Ipv4.IsBroadcast : address.IsLinkLocal);
+        private static bool IsUsable(IpAddress address) => !address.IsMulticast && !(address.IsIpv4 && address.Ipv4.IsBroadcast);
 
         /// <summary>The C library takes 0.0.0.0 and :: for this host.</summary>
         private static IpAddress ThisHostIfAny(IpAddress address) =>

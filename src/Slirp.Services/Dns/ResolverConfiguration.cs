@@ -6,7 +6,7 @@ namespace Slirp.Services.Dns;
 /// <summary>What the host's resolv.conf says: whom to ask, and which domains to search. Immutable.</summary>
 /// <remarks>
 /// <para>The file is written by people and by programs, and read while they write it. So nothing in it is an error: a line
-/// that cannot be used is left out and said so in <see cref="Warnings"/>. Options and sort lists are not for us, since the
+/// that cannot be used is left out and said so in <see cref="Warnings"/>. A link-local server listed with two scopes is asked by the first. Options and sort lists are not for us, since the
 /// forwarder passes on queries and does not make them.</para>
 /// <para>Limits: the first <see cref="MaxOctets"/> of the file, <see cref="MaxServers"/> servers,
 /// <see cref="MaxSearchDomains"/> domains, <see cref="MaxWarnings"/> warnings. Sources: resolv.conf(5).</para>
@@ -21,11 +21,15 @@ public sealed partial record ResolverConfiguration
     private const ushort DnsPort = 53;
     private const int MaxDomainLength = 253;
     private const int MaxLabelLength = 63;
+    private const int MaxScopeLength = 15; // octets in the name of an interface
 
     public static ResolverConfiguration Empty { get; } = new();
 
     /// <summary>In the order of the file, without duplicates.</summary>
     public IReadOnlyList<IpEndpoint> Servers { get; init; } = [];
+
+    /// <summary>By which interface a link-local server is reached: its name or, in digits, its index.</summary>
+    public IReadOnlyDictionary<IpAddress, string> Scopes { get; init; } = new Dictionary<IpAddress, string>();
 
     /// <summary>ASCII names without a trailing dot, each a valid domain name; the last search or domain line wins.</summary>
     public IReadOnlyList<string> SearchDomains { get; init; } = [];
@@ -36,9 +40,11 @@ public sealed partial record ResolverConfiguration
     /// <summary>A record compares lists by reference; what matters is whether the same servers and domains are in them.</summary>
     public bool IsSameAs(ResolverConfiguration other)
     {
-        if (Servers.Count != other.Servers.Count || SearchDomains.Count != other.SearchDomains.Count) return false;
+        if (Servers.Count != other.Servers.Count || Scopes.Count != other.Scopes.Count || SearchDomains.Count != other.SearchDomains.Count) return false;
         for (int i = 0; i < Servers.Count; i++)
             if (Servers[i] != other.Servers[i]) return false;
+        foreach ((IpAddress server, string scope) in Scopes)
+            if (!other.Scopes.TryGetValue(server, out string? others) || others != scope) return false;
         for (int i = 0; i < SearchDomains.Count; i++)
             if (SearchDomains[i] != other.SearchDomains[i]) return false;
         return true;
