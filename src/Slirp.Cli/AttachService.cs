@@ -28,8 +28,8 @@ internal sealed class AttachService(AttachOptions options, Log log)
         // Before the namespace is entered: should the process end meanwhile, its number could become another's.
         using ProcessWatch? process = WatchProcess();
         using TapDevice tap = OpenTap(out NetworkPlan plan);
-        using NamespacePathWatch? path = WatchPath();
-        StandardStreams.Output(StartReport.Compose(plan, _network, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
+        using NamespacePathWatch? path = WatchPath(process);
+        StandardStreams.OutputInBackground(StartReport.Compose(plan, _network, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
         var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
         EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, _orphans, log, static () => { });
         log.Info("do_slirp is exiting");
@@ -46,11 +46,27 @@ internal sealed class AttachService(AttachOptions options, Log log)
         log.Debug($"sandbox: {path} cannot be entered: {result.Errno.Describe()}");
     }
 
-    private ProcessWatch? WatchProcess() =>
-        _target is { ExitWithTarget: true, Target: AttachTarget.ByPid target } ? ProcessWatch.Open(target.Pid) : null;
+    private ProcessWatch? WatchProcess()
+    {
+        if (_target is not { ExitWithTarget: true, Target: AttachTarget.ByPid target }) return null;
+        try
+        {
+            return ProcessWatch.Open(target.Pid);
+        }
+        catch (LinuxException e) when (e.Errno != Errno.ESRCH)
+        {
+            log.Debug($"{e.Message}; looking at /proc/{target.Pid} by the clock instead");
+            return null;
+        }
+    }
 
-    private NamespacePathWatch? WatchPath() =>
-        _target is { ExitWithTarget: true, Target: AttachTarget.ByPath target } ? new NamespacePathWatch(target.Path) : null;
+    /// <summary>A thread's number does for a target, and a kernel or a caller's filter may have no pidfd_open: then procfs tells.</summary>
+    private NamespacePathWatch? WatchPath(ProcessWatch? process) => _target switch
+    {
+        { ExitWithTarget: true, Target: AttachTarget.ByPath target } => new NamespacePathWatch(target.Path),
+        { ExitWithTarget: true, Target: AttachTarget.ByPid target } when process is null => new NamespacePathWatch($"/proc/{target.Pid}/ns"),
+        _ => null,
+    };
 
     private TapDevice OpenTap(out NetworkPlan plan)
     {
@@ -59,7 +75,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         {
             if (_target.Configure) log.Warning("--configure: a TAP that is given as a descriptor is configured by whoever made it");
             plan = GuestNetwork.PlanFor(_network, MacAddress.Broadcast);
-            return TapDevice.FromAttached([OwnGivenDescriptor(given.Fd)], wanted);
+            return TapDevice.FromGiven(OwnGivenDescriptor(given.Fd), wanted);
         }
         string name = _target.TapName!;
         AttachedNamespace attached = Attach(name);

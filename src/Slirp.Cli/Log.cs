@@ -6,7 +6,7 @@ namespace Slirp.Cli;
 internal sealed class Log(LogLevel level)
 {
     /// <summary>For the last lines; more would be waiting for a reader who is not there.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private volatile BackgroundWriter? _background;
     private volatile bool _isEnding;
@@ -19,13 +19,11 @@ internal sealed class Log(LogLevel level)
 
     public void Debug(string line) => Write(LogLevel.Debug, line);
 
-    /// <summary>From the beginning of <paramref name="service"/> on no thread waits for whoever reads the lines; if nobody does
+    /// <summary>From the beginning of <paramref name="service"/> on no line is written by whoever says it; if nobody reads them
     /// at its end, nothing is said after it.</summary>
     public T While<T>(Func<T> service)
     {
-        var background = new BackgroundWriter(static line => StandardStreams.Error(line + "\n"));
-        background.Start();
-        _background = background;
+        BackgroundWriter background = _background ?? WriteInBackground();
         try
         {
             return service();
@@ -42,6 +40,14 @@ internal sealed class Log(LogLevel level)
         if (of > level) return;
         if (_background is { } background) background.Write(line);
         else if (_isEnding) StandardStreams.ErrorAtOnce(line + "\n");
-        else StandardStreams.Error(line + "\n");
+        else if (StandardStreams.IsErrorReady) StandardStreams.Error(line + "\n");
+        else WriteInBackground().Write(line); // before the service begins, that is for who does not read only
+    }
+
+    private BackgroundWriter WriteInBackground()
+    {
+        var background = new BackgroundWriter(static line => StandardStreams.Error(line + "\n"));
+        background.Start();
+        return _background = background;
     }
 }

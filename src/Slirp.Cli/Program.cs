@@ -17,7 +17,7 @@ internal static class Program
         }
         catch (Exception e) when (StartFailure.Describe(e) is string line)
         {
-            StandardStreams.Error(line + "\n");
+            StandardStreams.ErrorWithin(Log.Patience, line + "\n");
             return CommandLineReport.Failure;
         }
     }
@@ -57,7 +57,7 @@ internal static class Program
     private static LifecycleOptions WithoutClosed(LifecycleOptions lifecycle) => lifecycle with
     {
         ReadyFd = lifecycle.ReadyFd is int ready && Descriptor.IsOpen(ready) ? ready : null,
-        ExitFd = lifecycle.ExitFd is int exit && !Descriptor.IsOpen(exit) ? -1 : lifecycle.ExitFd,
+        ExitFd = lifecycle.ExitFd is int exit && !Descriptor.IsOpen(exit) ? ~exit : lifecycle.ExitFd,
     };
 
     private static int Attach(AttachOptions options)

@@ -75,7 +75,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         {
             Target = command.Process,
             HostAddresses = addresses,
-            Signals = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM],
+            Signals = IsInit ? [.. PassedOn, SIGCHLD] : PassedOn,
             OnSignal = (signal, origin) => PassOn(command, foreground, signal, origin),
         };
         _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, orphans: [], log, () =>
@@ -103,7 +103,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
     /// <summary>The command cannot be executed: what a shell would say, and its status.</summary>
     private static int Refused(LinuxException refused)
     {
-        StandardStreams.Error($"slirpnet: {refused.Message}\n");
+        StandardStreams.ErrorWithin(Log.Patience, $"slirpnet: {refused.Message}\n");
         return NamespaceCommand.ExitStatusFor(refused);
     }
 
@@ -117,10 +117,20 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
 
     private const int TerminationMilliseconds = 5000; // from SIGTERM to SIGKILL
 
+    private static readonly int[] PassedOn = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM];
+
+    /// <summary>The first process of a container: those whose parents have ended are ours to bury.</summary>
+    private static bool IsInit => Environment.ProcessId == 1;
+
     /// <summary>What was typed the command has had. Where it cannot be told who sent SIGINT or SIGQUIT, it was the terminal
     /// if we are in its foreground.</summary>
     private static bool PassOn(NamespaceCommand command, TerminalForeground foreground, int signal, SignalOrigin origin)
     {
+        if (signal == SIGCHLD)
+        {
+            command.ReapOthers();
+            return true;
+        }
         bool isTyped = signal is SIGINT or SIGQUIT
             && (origin == SignalOrigin.Kernel || (origin == SignalOrigin.Unknown && foreground.IsOurs));
         if (!isTyped) _ = command.Process.Signal(signal);

@@ -34,7 +34,7 @@ internal static class ServiceRunner
         using var forwards = new ForwardTable(worker, plan);
         PublishedPorts.Bind(forwards, network.Publish, plan, log);
         using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
-        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Log = log.Info };
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Forwards = forwards, Log = log.Info };
         // It takes the signals, so it outlives the control socket: none of them can end us while that has a path.
         using var supervisor = new Supervisor(worker, resolver, supervision);
         var walls = new List<string>();
@@ -68,13 +68,13 @@ internal static class ServiceRunner
     {
         if (lifecycle.ReadyFd is not int fd) return;
         bool isFull = Descriptor.Poll(new RawFd(fd), PollEvents.POLLOUT, 0, out PollEvents ready).IsOk && ready == PollEvents.None;
-        if (isFull) new Thread(() => TellReady(fd)) { IsBackground = true }.Start();
-        else TellReady(fd);
+        if (isFull) new Thread(() => TellReady(fd, lifecycle.ExitFd)) { IsBackground = true }.Start();
+        else TellReady(fd, lifecycle.ExitFd);
     }
 
-    private static void TellReady(int fd)
+    private static void TellReady(int fd, int? exitFd)
     {
         _ = Descriptor.Write(new RawFd(fd), "1"u8);
-        if (fd > 2) Descriptor.Close(new RawFd(fd));
+        if (fd > 2 && fd != exitFd) Descriptor.Close(new RawFd(fd));
     }
 }

@@ -1,6 +1,8 @@
+using Slirp.Host.Forwards;
 using Slirp.Linux;
 using Slirp.Linux.Events;
 using Slirp.Services.Dns;
+using Slirp.Wire;
 using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Host;
@@ -8,13 +10,17 @@ namespace Slirp.Host;
 /// <summary>What to live with: the supervisor watches each that is given, and ends the service when one ends.</summary>
 public sealed record SupervisorOptions
 {
-    /// <summary>A descriptor whose hang-up ends the service; one that is not open ends it at once.</summary>
+    /// <summary>A descriptor whose hang-up ends the service. The complement of its number, where it was not open: that ends
+    /// the service at once.</summary>
     public int? ExitFd { get; init; }
 
     /// <summary>The process that the network is for.</summary>
     public ProcessWatch? Target { get; init; }
 
     public NamespacePathWatch? NamespacePath { get; init; }
+
+    /// <summary>What is forwarded, to be given back when the end begins.</summary>
+    public ForwardTable? Forwards { get; init; }
 
     /// <summary>The host's addresses, to be followed for the worker.</summary>
     public HostAddressWatch? HostAddresses { get; init; }
@@ -38,6 +44,8 @@ public sealed record SupervisorOptions
 public sealed class Supervisor : IDisposable
 {
     private const long ClockNanoseconds = 1_000_000_000; // for what cannot be waited for
+
+    private static readonly TimeSpan LastDatagrams = TimeSpan.FromMilliseconds(50);
 
     private enum Source : ulong
     {
@@ -91,9 +99,18 @@ public sealed class Supervisor : IDisposable
         }
         finally
         {
-            _worker.Stop();
-            thread.Join();
+            End(thread);
         }
+    }
+
+    /// <summary>The worker may be busy for a while with what the guest has sent last. Whoever starts the next service meanwhile
+    /// finds the ports free: at once those that connections are made to, and a moment later those that datagrams leave by.</summary>
+    private void End(Thread worker)
+    {
+        _options.Forwards?.End(IpProtocol.Tcp);
+        _worker.Stop();
+        if (!worker.Join(LastDatagrams)) _options.Forwards?.End(IpProtocol.Udp);
+        worker.Join();
     }
 
     public void Dispose()
@@ -208,7 +225,7 @@ public sealed class Supervisor : IDisposable
         // No event asked for: hang-up and error are always reported, and an octet written to it means nothing.
         SysResult added = _epoll.Add(new RawFd(fd), EpollEvents.None, (ulong)Source.ExitFd);
         if (added.Is(Errno.EPERM)) return true; // a plain file: it cannot hang up
-        if (!added.IsOk) _options.Log($"exit-fd {fd}: {added.Errno.Describe()}");
+        if (!added.IsOk) _options.Log($"exit-fd {(fd < 0 ? ~fd : fd)}: {added.Errno.Describe()}");
         return added.IsOk;
     }
 

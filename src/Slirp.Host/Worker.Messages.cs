@@ -46,6 +46,7 @@ public sealed partial class Worker
             message(this, Now());
             return true;
         }
+        if (HasEnded) return false;
         using var done = new ManualResetEventSlim();
         var turn = new Lock(); // whoever takes it first decides whether it is done
         bool isAbandoned = false;

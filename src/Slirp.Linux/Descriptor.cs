@@ -6,6 +6,8 @@ namespace Slirp.Linux;
 /// <summary>What can be done to a descriptor of any kind (fcntl(2), read(2), write(2), poll(2)).</summary>
 public static class Descriptor
 {
+    internal const int AT_FDCWD = -100;
+
     /// <summary>A copy with close-on-exec, numbered <paramref name="lowest"/> or above.</summary>
     public static SysResult Duplicate(int descriptor, int lowest) =>
         Libc.Result(Libc.fcntl(descriptor, Fcntl.F_DUPFD_CLOEXEC, lowest));
@@ -131,7 +133,9 @@ public static class Descriptor
     public static List<int> Inherited(params ReadOnlySpan<int> except)
     {
         var inherited = new List<int>();
-        foreach (string entry in Directory.GetFiles("/proc/self/fd"))
+        const string open = "/proc/self/fd";
+        if (!Directory.Exists(open)) return inherited; // without procfs nothing is known of them
+        foreach (string entry in Directory.GetFiles(open))
         {
             if (!int.TryParse(Path.GetFileName(entry), out int descriptor) || descriptor <= 2 || except.Contains(descriptor)) continue;
             if (Libc.fcntl(descriptor, Fcntl.F_GETFD, 0) == 0) inherited.Add(descriptor);
@@ -140,13 +144,16 @@ public static class Descriptor
     }
 
     /// <summary>Opens a file by path (open(2)); O_CLOEXEC is always added.</summary>
-    public static unsafe SysResult OpenFile(string path, OpenFlags flags, int mode = 0)
+    public static SysResult OpenFile(string path, OpenFlags flags, int mode = 0) => OpenFile(new RawFd(AT_FDCWD), path, flags, mode);
+
+    /// <summary>Opens a file by a path from an open directory (openat(2)); O_CLOEXEC is always added.</summary>
+    public static unsafe SysResult OpenFile<T>(T directory, string path, OpenFlags flags, int mode = 0) where T : struct, IDescriptor
     {
         byte[] name = CString.Encode(path);
         fixed (byte* p = name) // pinned for the call
         {
             SysResult result;
-            do result = Libc.Result(Libc.open(p, (int)(flags | OpenFlags.O_CLOEXEC), mode));
+            do result = Libc.Call(Syscalls.openat, directory.Value, (nint)p, (int)(flags | OpenFlags.O_CLOEXEC), mode);
             while (result.Is(Errno.EINTR));
             return result;
         }

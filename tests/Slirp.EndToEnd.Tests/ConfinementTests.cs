@@ -31,6 +31,27 @@ public class ConfinementTests
             Assert.Contains("""["nnp","caps","landlock","seccomp"]""", answer, StringComparison.Ordinal);
         });
 
+    /// <summary>Its threads have other numbers there than it knows them by, and so has its command.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task So_has_every_thread_where_procfs_is_another_PID_namespace_s()
+    {
+        await using ChildProcess child = ChildProcess.Start(
+            ["unshare", "-Urpf", Machine.Binary, "run", "--log-level=warning", "--", "sh", "-c", "echo up; read -r end; exit 7"], givesStdin: true);
+        await child.StdoutLineAsync("up");
+        string inner = (await File.ReadAllTextAsync($"/proc/{child.Pid}/task/{child.Pid}/children")).Trim();
+        string[] tasks = Directory.GetDirectories($"/proc/{inner}/task");
+        Assert.True(tasks.Length > 2, "the runtime's threads are there as well");
+        foreach (string[] lines in tasks.Select(StatusOf).OfType<string[]>())
+        {
+            Assert.Contains("NoNewPrivs:\t1", lines);
+            Assert.Contains("CapEff:\t0000000000000400", lines);
+        }
+
+        child.WriteStdin("end\n");
+        Outcome outcome = await child.WaitAsync();
+        Assert.Equal((7, ""), (outcome.Status, outcome.Stderr));
+    }
+
     /// <returns>Null for a thread that has just ended.</returns>
     private static string[]? StatusOf(string task)
     {

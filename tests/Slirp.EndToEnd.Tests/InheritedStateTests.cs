@@ -10,6 +10,13 @@ namespace Slirp.EndToEnd.Tests;
 /// <summary>What callers hand down, and being started and ended over and over.</summary>
 public class InheritedStateTests(ITestOutputHelper output)
 {
+    /// <summary>Descriptor 8 is a pipe that is full. (Those who write to descriptor 9 do not wait: dd leaves it so.)</summary>
+    private const string Full = """
+        pipe=$(mktemp -u); mkfifo "$pipe"; exec 8<>"$pipe" 9<>"$pipe"; rm "$pipe"
+        dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none >&9 2>/dev/null
+
+        """;
+
     public static TheoryData<string, string> States => new()
     {
         { "descriptors 0 to 2 are closed", "exec \"$@\" <&- >&- 2>&-" },
@@ -17,6 +24,8 @@ public class InheritedStateTests(ITestOutputHelper output)
         { "nobody may do anything with new files", "umask 0777; exec \"$@\"" },
         { "the environment is empty", "exec env -i \"$@\"" },
         { "there is no working directory", "d=$(mktemp -d); cd \"$d\"; rmdir \"$d\"; exec \"$@\"" },
+        { "nobody reads standard output", Full + "exec \"$@\" >&8 8>&- 9>&-" },
+        { "nobody reads standard error", Full + "exec \"$@\" 2>&8 8>&- 9>&-" },
         { "signals are ignored", "trap '' HUP INT TERM PIPE CHLD; exec \"$@\"" },
     };
 
@@ -42,16 +51,11 @@ public class InheritedStateTests(ITestOutputHelper output)
     [EndToEndFact(OtherUsers = true, SlirpnetOnly = true, Tools = "ping")]
     public Task Lines_that_nobody_reads_delay_nothing()
     {
-        const string script = """
-            pipe=$(mktemp -u); mkfifo "$pipe"; exec 9<>"$pipe" 2<>"$pipe"; rm "$pipe"
-            dd if=/dev/zero bs=4096 count=1000 oflag=nonblock status=none >&9 2>/dev/null
-            exec "$@" 9>&-
-            """;
         var plan = new SlirpPlan
         {
             OwnHost = true,
             Capture = false,
-            Prefix = ["bash", "-c", script, "bash"],
+            Prefix = ["bash", "-c", Full + "exec \"$@\" 2>&8 8>&- 9>&-", "bash"],
             MoreOptions = ["--log-level=warning"],
         };
         return GuestNetwork.WithAsync(plan, async network =>

@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
 using Slirp.EndToEnd.Tests.Harness;
 using Xunit;
 
@@ -91,6 +94,94 @@ public class LifetimeTests
             await network.GuestRunsAsync($"ip link delete {GuestNetwork.TapName}");
             Assert.Equal(1, (await network.Slirp.WaitAsync()).Status);
         });
+
+    /// <summary>A thread may have a network of its own; it is named as a process is.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task The_target_may_be_a_thread()
+    {
+        TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        int number = guest.OnThreadInside(Native.gettid);
+        await using SlirpProcess slirp = SlirpProcess.Start([Machine.Binary, "-c", "-r", "3", "-e", "4", $"{number}", GuestNetwork.TapName]);
+        await using (guest)
+        {
+            await slirp.ReadyAsync();
+            (await guest.RunAsync("ping", "-c", "1", "-W", "50", "10.0.2.2")).Succeeded();
+        }
+
+        Assert.Equal(0, (await slirp.WaitAsync()).Status); // the thread has ended
+    }
+
+    /// <summary>One end of a socket is told that all is ready, and lives as long as its caller.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task One_descriptor_may_be_for_ready_and_for_the_end()
+    {
+        await using TestNamespace guest = await TestNamespace.CreateAsync(asUser: false);
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var ours = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await ours.ConnectAsync(listener.LocalEndPoint!);
+        Socket theirs = await listener.AcceptAsync();
+        await using ChildProcess slirp = ChildProcess.Start(
+            [Machine.Binary, "-c", "-r", "3", "-e", "3", "--netns-type=path", guest.NetPath, GuestNetwork.TapName],
+            new Dictionary<int, SafeFileHandle> { [3] = new(theirs.Handle, ownsHandle: false) });
+        theirs.Dispose();
+        var octet = new byte[2];
+        Assert.Equal(1, await ours.ReceiveAsync(octet).WithinAsync("the word that it is ready"));
+        (await guest.RunAsync("ping", "-c", "1", "-W", "50", "10.0.2.2")).Succeeded();
+        ours.LingerState = new LingerOption(true, 0);
+        ours.Dispose();
+        Assert.Equal(0, (await slirp.WaitAsync()).Status);
+    }
+
+    /// <summary>Whoever restarts a container finds its ports free at once, also where one of its connections is still being seen
+    /// off: the host's server has not read what the guest has sent.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Its_ports_are_free_before_its_last_connection_ends()
+    {
+        // The look at the connection comes at once, but a machine may stand still for longer than it is seen off.
+        const int Attempts = 3;
+        bool isFreeFirst = false;
+        for (int attempt = 0; attempt < Attempts && !isFreeFirst; attempt++)
+            await GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80"), async network =>
+            {
+                var accepted = new TaskCompletionSource<Socket>();
+                var mayEnd = new TaskCompletionSource();
+                await using var server = new TcpServer(network.Host, IPAddress.Loopback, socket =>
+                {
+                    accepted.SetResult(socket);
+                    return mayEnd.Task;
+                });
+                using Socket guest = await network.ConnectAsync(AddressFamily.InterNetwork, server.Port);
+                Task sending = guest.SendAsync(new byte[64 << 20]);
+                Socket held = await accepted.Task.WithinAsync("a connection");
+                while (held.Available == 0) await Task.Delay(1);
+                network.SlirpMayEnd();
+                network.Slirp.CloseExitDescriptor();
+                while (!MayListen(network)) await Task.Delay(1);
+                isFreeFirst = !held.Poll(0, SelectMode.SelectError);
+                Assert.Equal(0, (await network.Slirp.WaitAsync()).Status);
+                mayEnd.SetResult();
+                await sending.ContinueWith(_ => { }, TaskScheduler.Default).WithinAsync("the guest's failure");
+            });
+
+        Assert.True(isFreeFirst, "the port was free after the connection's end only");
+
+        static bool MayListen(GuestNetwork network)
+        {
+            using Socket next = network.HostNamespace.CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                next.Bind(new IPEndPoint(IPAddress.Any, 8080));
+                next.Listen();
+                return true;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                return false;
+            }
+        }
+    }
 
     private static Task EndsAsync(SlirpPlan plan, Action<GuestNetwork> end, bool guestLives = true) =>
         GuestNetwork.WithAsync(plan, async network =>

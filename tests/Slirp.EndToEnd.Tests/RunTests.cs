@@ -221,6 +221,23 @@ public class RunTests
         Assert.Equal(length, await received.Task.WithinAsync("the end of what was sent"));
     }
 
+    /// <summary>As the first process of a container, which is the parent of whoever has lost his own.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Processes_that_are_left_to_it_are_reaped()
+    {
+        const string script = "for i in 1 2 3; do sh -c 'true &'; done; while ps -eo stat= | grep -q Z; do :; done; exit 7";
+        Outcome outcome = await ChildProcess.RunAsync("unshare", "-Urpf", "--mount-proc", Machine.Binary, "run", "--", "sh", "-c", script);
+        Assert.Equal(7, outcome.Status);
+    }
+
+    /// <summary>Not even the file of our resolver may be written then, and the signal for that is not the command's.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Where_no_file_may_have_a_length_the_command_runs_all_the_same()
+    {
+        Outcome outcome = await ChildProcess.RunAsync("bash", "-c", $"ulimit -f 0; exec {Machine.Binary} run -- sh -c 'exit 7'");
+        Assert.Equal(7, outcome.Status);
+    }
+
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task The_command_s_machine_is_as_it_was()
     {

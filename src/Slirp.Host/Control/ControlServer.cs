@@ -84,8 +84,9 @@ public sealed class ControlServer : IDisposable
 
     public void Start()
     {
-        _thread = new Thread(Run) { Name = "control" };
-        _thread.Start();
+        var thread = new Thread(Run) { Name = "control" };
+        thread.Start(); // where no more can be started there is none to wait for at the end
+        _thread = thread;
     }
 
     /// <summary>Ends the thread, closes every connection and removes the socket's path, unless another has taken it since.</summary>

@@ -2,6 +2,7 @@ using Slirp.Core.Network;
 using Slirp.Linux;
 using Slirp.Linux.Events;
 using Slirp.Linux.Sockets;
+using Slirp.Wire;
 
 namespace Slirp.Host.Forwards;
 
@@ -23,6 +24,7 @@ public sealed class ForwardTable(Worker worker, NetworkPlan plan) : IForwards, I
     private readonly Lock _lock = new();
     private readonly SortedDictionary<int, Forward> _forwards = [];
     private int _lastId;
+    private bool _isEnding;
 
     /// <summary>Binds every port, or none and tells why.</summary>
     public ForwardResult Add(ForwardRequest request)
@@ -30,6 +32,7 @@ public sealed class ForwardTable(Worker worker, NetworkPlan plan) : IForwards, I
         if (request.Fault(plan) is string fault) return ForwardResult.Failed(fault);
         lock (_lock)
         {
+            if (_isEnding) return ForwardResult.Failed("the network is about to end");
             if (ForwardSockets.Open(ref request, out SocketFd[] sockets) is { Problem: not null } failure) return failure;
             var forward = new Forward(new ForwardInfo(_lastId + 1, request), sockets);
             if (!worker.Ask((w, _) => w.Inbound.Add(forward), WorkerPatience))
@@ -72,13 +75,23 @@ public sealed class ForwardTable(Worker worker, NetworkPlan plan) : IForwards, I
         }
     }
 
-    public void Dispose()
+    /// <summary>At the end of the service: gives back the ports of one protocol, so that whoever starts the next one finds them
+    /// free, and takes no new forward. Connections that were made stay.</summary>
+    public void End(IpProtocol protocol)
     {
         lock (_lock)
         {
-            foreach (Forward forward in _forwards.Values) Withdraw(forward);
-            _forwards.Clear();
+            _isEnding = true;
+            Forward[] ending = Array.FindAll([.. _forwards.Values], forward => forward.Info.Bound.Protocol == protocol);
+            foreach (Forward forward in ending) _forwards.Remove(forward.Id);
+            if (ending.Length > 0) Withdraw(ending);
         }
+    }
+
+    public void Dispose()
+    {
+        End(IpProtocol.Tcp);
+        End(IpProtocol.Udp);
     }
 
     private Errno Watch(Forward forward)
@@ -91,9 +104,11 @@ public sealed class ForwardTable(Worker worker, NetworkPlan plan) : IForwards, I
         return Errno.None;
     }
 
-    private void Withdraw(Forward forward)
+    private void Withdraw(params Forward[] forwards)
     {
         // A worker that is over knows no forward any more; one that is stuck must not find other sockets by these numbers.
-        if (worker.Ask((w, _) => w.Inbound.Remove(forward), WorkerPatience) || worker.HasEnded) ForwardSockets.Close(forward.Sockets);
+        bool isForgotten = worker.Ask((w, _) => Array.ForEach(forwards, w.Inbound.Remove), WorkerPatience) || worker.HasEnded;
+        if (!isForgotten) return;
+        foreach (Forward forward in forwards) ForwardSockets.Close(forward.Sockets);
     }
 }

@@ -16,7 +16,7 @@ public static unsafe class NarrowRoot
 {
     private const int CLONE_FS = 0x200, CLONE_NEWNS = 0x20000;
     private const long MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_BIND = 0x1000, MS_REC = 0x4000, MS_SLAVE = 0x80000;
-    private const int MNT_DETACH = 2, AT_FDCWD = -100, AT_RECURSIVE = 0x8000;
+    private const int MNT_DETACH = 2, AT_RECURSIVE = 0x8000;
     private const ulong MOUNT_ATTR_RDONLY = 1;
     private static readonly string[] Sites = ["/tmp", "/mnt", "/var", "/dev"];
 
@@ -67,7 +67,7 @@ public static unsafe class NarrowRoot
     {
         var attributes = new mount_attr { attr_set = MOUNT_ATTR_RDONLY };
         fixed (byte* p = CString.Encode(path)) // pinned for the call, attributes are on this stack
-            _ = Libc.Call(Syscalls.mount_setattr, AT_FDCWD, (nint)p, flags, (nint)(&attributes), sizeof(mount_attr)).OrThrow("mount_setattr", path);
+            _ = Libc.Call(Syscalls.mount_setattr, Descriptor.AT_FDCWD, (nint)p, flags, (nint)(&attributes), sizeof(mount_attr)).OrThrow("mount_setattr", path);
     }
 
     private static void Mount(string source, string target, string? type, long flags, string? data, string step)

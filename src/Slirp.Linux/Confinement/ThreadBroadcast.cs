@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Text;
 using Slirp.Linux.Abi;
 using Slirp.Linux.Events;
 using Slirp.Linux.Native;
@@ -21,7 +22,8 @@ public readonly record struct PreparedCall(SyscallId Call, nint A = 0, nint B = 
 /// its thread runs managed code or is half in the collector, where only plain instructions are safe.</para>
 /// <para><b>Invariants.</b> The instructions touch only the registers a handler may and the page that the results are in; that page
 /// and theirs are never writable and executable at once. The handler is removed afterwards; its
-/// page stays, for nobody can tell when the last thread has left it.</para>
+/// page stays, for nobody can tell when the last thread has left it. Where the procfs that is mounted is another PID
+/// namespace's, its numbers are translated; a thread that cannot be is a refusal (ESRCH).</para>
 /// <para><b>Limits.</b> x86-64. A thread that has the signal blocked (inherited from whoever started this program) is not
 /// reached: ETIMEDOUT, and the results' page stays too.</para>
 /// <para><b>Sources.</b> signal(7), rt_sigaction(2), tgkill(2); System V ABI for x86-64, A.2.1 (calling the kernel).</para>
@@ -32,9 +34,17 @@ public sealed unsafe class ThreadBroadcast : IDisposable
     private const int PatienceMilliseconds = 10_000; // a machine may stand still for a while
 
     private readonly OwnedFd _tasks; // opened while procfs can be seen
+    private readonly Dictionary<int, int>? _own; // by the number that procfs shows, where that is not our own
     private bool _isBlocked; // some thread will not take the signal: there is no use in waiting
 
-    private ThreadBroadcast(OwnedFd tasks) => (_tasks, _isBlocked) = (tasks, IsSignalBlocked());
+    private ThreadBroadcast(OwnedFd tasks)
+    {
+        (_tasks, _isBlocked) = (tasks, IsSignalBlocked());
+        List<int> shown = Threads();
+        if (shown.Contains(Libc.Call(Syscalls.gettid).Raw)) return;
+        _own = [];
+        foreach (int thread in shown) _ = TryTranslate(thread, out _); // later they may be out of sight
+    }
 
     public static bool IsSupported => MachineCode.IsSupported;
 
@@ -88,8 +98,9 @@ public sealed unsafe class ThreadBroadcast : IDisposable
         for (bool again = true; again;)
         {
             again = false;
-            foreach (int thread in Threads())
+            foreach (int shown in Threads())
             {
+                if (!TryTranslate(shown, out int thread)) return SysResult.Failure(Errno.ESRCH);
                 if (!asked.Add(thread)) continue;
                 again = true;
                 if (Libc.Call(Syscalls.tgkill, Environment.ProcessId, thread, Signal).IsOk) sent++; // else it has ended
@@ -108,6 +119,25 @@ public sealed unsafe class ThreadBroadcast : IDisposable
             if (Environment.TickCount64 > end) return Volatile.Read(ref *done) >= sent;
             Thread.Sleep(0);
         }
+        return true;
+    }
+
+    /// <summary>The innermost of a thread's numbers (proc_pid_status(5), NSpid).</summary>
+    private bool TryTranslate(int shown, out int thread)
+    {
+        thread = shown;
+        if (_own is null || _own.TryGetValue(shown, out thread)) return true;
+        const string field = "\nNSpid:";
+        SysResult opened = Descriptor.OpenFile(_tasks.AsRaw, $"{shown}/status", OpenFlags.O_RDONLY);
+        if (!opened.IsOk) return false;
+        using OwnedFd status = OwnedFd.FromKernel(opened.Raw);
+        Span<byte> buffer = stackalloc byte[1024]; // names, state and numbers come first
+        SysResult read = Descriptor.Read(status.AsRaw, buffer);
+        string text = Encoding.UTF8.GetString(buffer[..Math.Max(0, read.Raw)]);
+        int start = text.IndexOf(field, StringComparison.Ordinal);
+        int end = start < 0 ? -1 : text.IndexOf('\n', start + 1);
+        if (end < 0 || !int.TryParse(text[start..end].Split('\t')[^1], NumberStyles.None, CultureInfo.InvariantCulture, out thread)) return false;
+        _own.Add(shown, thread);
         return true;
     }
 

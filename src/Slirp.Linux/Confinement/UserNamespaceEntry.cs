@@ -35,7 +35,7 @@ public static unsafe class UserNamespaceEntry
     {
         if (!IsSupported) return SysResult.Failure(Errno.EOPNOTSUPP);
         string? self = File.ResolveLinkTarget("/proc/self/exe", returnFinalTarget: true)?.FullName;
-        if (self is null) return SysResult.Failure(Errno.ENOENT);
+        if (!File.Exists(self)) return SysResult.Failure(Errno.ENOENT); // it has been removed since it was started
         SysResult opened = Descriptor.OpenFile(path, OpenFlags.O_RDONLY);
         if (!opened.IsOk) return opened;
         using OwnedFd target = OwnedFd.FromKernel(opened.Raw);

@@ -18,14 +18,15 @@ public sealed class ProcessWatch : IDisposable
     /// <summary>Readable (EPOLLIN) from the process's end on, reaped or not.</summary>
     public PidFd Fd => _owned.AsPid;
 
-    /// <exception cref="LinuxException">ESRCH: there is no such process. ENOSYS: the kernel is older than 5.3.</exception>
+    /// <exception cref="LinuxException">ESRCH: there is no such process. ENOSYS: the kernel is older than 5.3. EINVAL or ENOENT:
+    /// the number is a thread's.</exception>
     public static ProcessWatch Open(int pid)
     {
         SysResult opened = Libc.Call(Syscalls.pidfd_open, pid);
         return new ProcessWatch(pid, opened.OwnedOrThrow("pidfd_open", $"process {pid}", opened.Errno switch
         {
             Errno.ESRCH => "there is no such process",
-            Errno.EINVAL => "it is a thread and not a process",
+            Errno.EINVAL or Errno.ENOENT => "it is a thread and not a process",
             _ => null,
         }));
     }

@@ -6,7 +6,7 @@ namespace Slirp.Linux.Events;
 /// <summary>What this process does about a signal (rt_sigaction(2)).</summary>
 internal static unsafe class SignalDisposition
 {
-    private const long SIG_IGN = 1;
+    internal const nint SIG_IGN = 1;
 
     /// <summary>Whether it is ignored: an inherited choice, unless it is SIGPIPE, which the runtime ignores itself. The
     /// runtime leaves the others alone until it is asked for them, and SIGHUP, SIGINT and SIGQUIT even then.</summary>

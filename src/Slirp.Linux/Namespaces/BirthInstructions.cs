@@ -6,7 +6,6 @@ namespace Slirp.Linux.Namespaces;
 /// <summary>The instructions for what must be born inside a network namespace: TAP queues, a netlink socket, sysctls.</summary>
 internal static unsafe class BirthInstructions
 {
-    private const int AT_FDCWD = -100;
     private const int AF_NETLINK = 16, SOCK_RAW = 3, NETLINK_ROUTE = 0, NETLINK_SOCK_DIAG = 4;
     private const int QueueRegister = 0;
 
@@ -68,7 +67,7 @@ internal static unsafe class BirthInstructions
             int step = program.Step("write", sysctl.Path);
             int closing = program.Step("close", sysctl.Path);
             steps.Add(step);
-            int open = program.Add(step, Syscalls.openat, AT_FDCWD, program.String(sysctl.Path),
+            int open = program.Add(step, Syscalls.openat, Descriptor.AT_FDCWD, program.String(sysctl.Path),
                 (int)(OpenFlags.O_WRONLY | OpenFlags.O_CLOEXEC), 0, result: QueueRegister);
             nint value = program.String(sysctl.Value);
             int write = program.Add(step, Syscalls.write, ChildProgram.Argument.Register(QueueRegister), value, sysctl.Value.Length);
@@ -82,7 +81,7 @@ internal static unsafe class BirthInstructions
     private static nint AddOpenQueue(ChildProgram program, int step)
     {
         nint message = ChildChannel.PrepareDescriptor(program, ChildMessage.TapQueue, out int* slot);
-        int open = program.Add(step, Syscalls.openat, AT_FDCWD, program.String(TapDevice.DevicePath),
+        int open = program.Add(step, Syscalls.openat, Descriptor.AT_FDCWD, program.String(TapDevice.DevicePath),
             (int)(OpenFlags.O_RDWR | OpenFlags.O_NONBLOCK | OpenFlags.O_CLOEXEC), 0, result: QueueRegister);
         program.Change(open).StoreResult = slot;
         return message;

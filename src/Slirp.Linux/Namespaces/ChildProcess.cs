@@ -23,6 +23,18 @@ internal sealed unsafe class ChildProcess : IDisposable
 
     internal int Pid { get; }
 
+    /// <summary>Its number in procfs, which may be mounted for another PID namespace (proc_pid_fdinfo(5), of a pidfd).</summary>
+    internal int ShownPid
+    {
+        get
+        {
+            const string name = "Pid:\t";
+            if (_pidFd is null) return Pid;
+            string? line = Array.Find(File.ReadAllLines($"/proc/self/fdinfo/{_pidFd.Value}"), line => line.StartsWith(name, StringComparison.Ordinal));
+            return int.TryParse(line?[name.Length..], out int shown) && shown > 0 ? shown : Pid;
+        }
+    }
+
     /// <summary>Appends what every program begins with.</summary>
     internal static void AddBeginning(ChildProgram program, ChildChannel channel)
     {

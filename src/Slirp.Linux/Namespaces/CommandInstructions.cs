@@ -9,7 +9,6 @@ namespace Slirp.Linux.Namespaces;
 /// <summary>The instructions by which a clone becomes a command in namespaces of its own (see ChildRunner).</summary>
 internal static unsafe class CommandInstructions
 {
-    private const int AT_FDCWD = -100;
     private const int TreeRegister = 1, FileRegister = 2;
     private const int ReadableByAll = 0b110_100_100, MNT_DETACH = 2;
     private const int PR_SET_PDEATHSIG = 1, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
@@ -65,11 +64,11 @@ internal static unsafe class CommandInstructions
         int step = program.Step("mount(MS_BIND)", "/etc/resolv.conf");
         nint tmpfs = program.String("tmpfs"), over = program.String(place);
         int mount = program.Add(step, Syscalls.mount, tmpfs, over, tmpfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, program.String("mode=755"));
-        int open = program.Add(step, Syscalls.openat, AT_FDCWD, program.String($"{place}/{name}"),
+        int open = program.Add(step, Syscalls.openat, Descriptor.AT_FDCWD, program.String($"{place}/{name}"),
             (int)(OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_CLOEXEC), ReadableByAll, result: FileRegister);
         ChildProgram.Argument file = ChildProgram.Argument.Register(FileRegister);
         program.IgnoreError(program.Add(step, Syscalls.fchmod, file, ReadableByAll)); // whatever the umask made of it
-        program.IgnoreError(program.Add(step, Syscalls.write, file, program.Bytes(content), content.Length));
+        int write = program.Add(step, Syscalls.write, file, program.Bytes(content), content.Length);
         program.IgnoreError(program.Add(step, Syscalls.close, file));
         // A bind mount needs something to lie on: a link is followed to its end. Where that is missing, a second layer
         // over /etc holds the file (overlayfs in a user namespace: Linux 5.11); /etc is read-only then.
@@ -79,6 +78,7 @@ internal static unsafe class CommandInstructions
             program.String("overlay"), 0, program.String($"lowerdir={place}:/etc")));
         program.LandSuccess(bind);
         program.LandError(open);
+        program.LandError(write); // a limit on the size of files (ulimit -f)
         program.IgnoreError(program.Add(step, Syscalls.umount2, over, MNT_DETACH));
         program.LandError(mount);
         return step;
@@ -91,11 +91,11 @@ internal static unsafe class CommandInstructions
         int step = program.Step("mount(sysfs)", "/sys");
         int groups = program.Step("move_mount", "/sys/fs/cgroup");
         nint sys = program.String("/sys"), sysfs = program.String("sysfs"), cgroup = program.String("/sys/fs/cgroup");
-        int open = program.Add(groups, Syscalls.open_tree, AT_FDCWD, cgroup,
+        int open = program.Add(groups, Syscalls.open_tree, Descriptor.AT_FDCWD, cgroup,
             OPEN_TREE_CLONE | AT_RECURSIVE | (long)OpenFlags.O_CLOEXEC, result: TreeRegister);
         int mount = program.Add(step, Syscalls.mount, sysfs, sys, sysfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
         int move = program.Add(groups, Syscalls.move_mount, ChildProgram.Argument.Register(TreeRegister), program.String(""),
-            AT_FDCWD, cgroup, MOVE_MOUNT_F_EMPTY_PATH);
+            Descriptor.AT_FDCWD, cgroup, MOVE_MOUNT_F_EMPTY_PATH);
         program.LandError(open); // no control groups mounted
         int plain = program.Add(step, Syscalls.mount, sysfs, sys, sysfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0);
         program.IgnoreError(plain);
@@ -121,6 +121,9 @@ internal static unsafe class CommandInstructions
         const int last = 64;
         int step = program.Step("rt_sigaction", "the child process");
         nint byDefault = program.Value(default(kernel_sigaction)); // SIG_DFL is 0
+        // What a limit on the size of files has left waiting goes when it is ignored.
+        nint ignored = program.Value(new kernel_sigaction { sa_handler = SignalDisposition.SIG_IGN });
+        program.IgnoreError(program.Add(step, Syscalls.rt_sigaction, SIGXFSZ, ignored, 0, sizeof(ulong)));
         for (int signal = 1; signal <= last; signal++)
         {
             if (signal is SIGKILL or SIGSTOP || signal == SIGHUP && SignalDisposition.IsIgnored(SIGHUP)) continue;

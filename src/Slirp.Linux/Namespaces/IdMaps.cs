@@ -8,6 +8,7 @@ namespace Slirp.Linux.Namespaces;
 /// allowed. Anybody else may map one number: its own, to 0, and must give up setgroups for it.</remarks>
 internal static class IdMaps
 {
+    /// <param name="pid">The child, by the number that the procfs mounted here shows it under.</param>
     internal static void Write(int pid)
     {
         uint user = Libc.geteuid(), group = Libc.getegid();

@@ -1,4 +1,5 @@
 using Slirp.Linux.Events;
+using Slirp.Linux.Native;
 using static Slirp.Linux.SignalNumber;
 
 namespace Slirp.Linux.Namespaces;
@@ -15,8 +16,6 @@ namespace Slirp.Linux.Namespaces;
 /// </remarks>
 public sealed class NamespaceCommand : IDisposable
 {
-    private const int SIGCHLD = 17;
-
     private readonly ChildProgram _program;
     private readonly ChildChannel _channel;
     private readonly ChildProcess _child;
@@ -62,7 +61,7 @@ public sealed class NamespaceCommand : IDisposable
             List<int> optional = Compose(program, channel, request, path, environment);
             child = ChildProcess.Start(program, channel);
             ExpectWord(ChildMessage.NeedsMaps, born.Collect(channel), program, child);
-            IdMaps.Write(child.Pid);
+            IdMaps.Write(child.ShownPid);
             _ = channel.Send(ChildMessage.Go);
             ExpectWord(ChildMessage.Ready, born.Collect(channel), program, child);
             OwnedFd netlink = born.TakeNetlink() ?? throw Ended();
@@ -100,6 +99,22 @@ public sealed class NamespaceCommand : IDisposable
         int status = _child.Reap();
         int signal = status & 0x7f;
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal;
+    }
+
+    /// <summary>Takes the status of every other child that has ended: processes that were left to this one, as the first of its
+    /// PID namespace.</summary>
+    public unsafe void ReapOthers()
+    {
+        const int P_ALL = 0, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x01000000, pidOffset = 16; // of siginfo_t, on 64 bits
+        byte* information = stackalloc byte[128];
+        while (true)
+        {
+            *(int*)(information + pidOffset) = 0;
+            SysResult found = Libc.Call(Syscalls.waitid, P_ALL, 0, (nint)information, WEXITED | WNOHANG | WNOWAIT); // on this stack
+            int pid = *(int*)(information + pidOffset);
+            if (!found.IsOk || pid == 0 || pid == Pid) return; // with the command all others end
+            _ = Libc.waitpid(pid, null, 0);
+        }
     }
 
     /// <summary>What a shell would say: 127 for a program that is not there, 126 for one that cannot be executed.</summary>

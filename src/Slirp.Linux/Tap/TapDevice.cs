@@ -75,8 +75,19 @@ public sealed unsafe class TapDevice : IDisposable
         }
     }
 
-    /// <summary>Takes descriptors that are attached already: those that <c>NamespaceAttach</c> passed out of a namespace,
-    /// or one that the caller of this program opened itself.</summary>
+    /// <summary>Takes one queue that the caller of this program attached itself.</summary>
+    /// <param name="queue">Owned by the result, and by the caller still if this throws.</param>
+    /// <param name="wanted">Offloads to use where the kernel has them.</param>
+    public static TapDevice FromGiven(OwnedFd queue, OffloadCapabilities wanted = OffloadCapabilities.All)
+    {
+        TapDevice device = FromAttached([queue], wanted);
+        if (device.HasPacketInformation())
+            throw new LinuxException("write", $"descriptor {queue.Value} ({device.Name})", Errno.EINVAL,
+                "it was attached without IFF_NO_PI, so each frame has a packet information header: attach it with IFF_NO_PI");
+        return device;
+    }
+
+    /// <summary>Takes descriptors that are attached already, as <c>NamespaceAttach</c> passed them out of a namespace.</summary>
     /// <param name="queues">All of one interface; owned by the result, and by the caller still if this throws.</param>
     /// <param name="wanted">Offloads to use where the kernel has them.</param>
     public static TapDevice FromAttached(OwnedFd[] queues, OffloadCapabilities wanted = OffloadCapabilities.All)
@@ -90,8 +101,6 @@ public sealed unsafe class TapDevice : IDisposable
         var flags = (TapFlags)(ushort)request.ifr_flags;
         if ((flags & TapFlags.IFF_TAP) == 0)
             throw new LinuxException("TUNGETIFF", $"{subject} ({name})", Errno.EINVAL, "it is a TUN device, which carries no Ethernet frames: a TAP device is needed");
-        if ((flags & TapFlags.IFF_NO_PI) == 0)
-            throw new LinuxException("TUNGETIFF", $"{subject} ({name})", Errno.EINVAL, "it was attached without IFF_NO_PI, so each frame has a packet information header: attach it with IFF_NO_PI");
         foreach (OwnedFd queue in queues)
         {
             _ = Descriptor.SetNonBlocking(queue.AsTap).OrThrow("fcntl(O_NONBLOCK)", $"descriptor {queue.Value} ({name})");
@@ -155,6 +164,16 @@ public sealed unsafe class TapDevice : IDisposable
     {
         ifreq request = InterfaceRequest(name, flags);
         return Libc.Result(Libc.ioctl(queue.Value, (nuint)TunRequest.TUNSETIFF, &request)); // request is on this stack
+    }
+
+    /// <summary>TUNGETIFF does not tell: IFF_NOFILTER, which it sets, is the same bit as IFF_NO_PI. So it is tried with an
+    /// Ethernet header alone, from and to nobody: with four octets fewer it would be too short.</summary>
+    private bool HasPacketInformation()
+    {
+        const int ethernetHeader = 14;
+        Span<byte> frame = stackalloc byte[VnetHeaderLength + ethernetHeader];
+        frame.Clear();
+        return Descriptor.Write(_queues[0].AsTap, frame[(HasVnetHeader ? 0 : VnetHeaderLength)..]).Is(Errno.EINVAL);
     }
 
     private void SetHeaderLength()

@@ -70,6 +70,9 @@ internal static class Native
     public static extern int getrlimit(int resource, ulong[] limit);
 
     [DllImport("libc")]
+    public static extern int gettid();
+
+    [DllImport("libc")]
     public static extern uint geteuid();
 
     [DllImport("libc")]

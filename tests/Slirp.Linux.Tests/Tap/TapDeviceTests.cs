@@ -98,13 +98,43 @@ public class TapDeviceTests
     {
         using OwnedFd tun = Descriptor.OpenFile("/dev/net/tun", OpenFlags.O_RDWR).OwnedOrThrow("open", "/dev/net/tun");
         Assert.Equal(Errno.EBADFD, Assert.Throws<LinuxException>(() => TapDevice.FromAttached([tun])).Errno);
+        SetInterface(tun, TapFlags.IFF_TUN | TapFlags.IFF_NO_PI);
+        Assert.Contains("it is a TUN device", Assert.Throws<LinuxException>(() => TapDevice.FromAttached([tun])).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A descriptor of a caller's: with packet information it would be mute.</summary>
+    [RootNamespaceFact]
+    public void A_TAP_is_taken_without_packet_information_only()
+    {
+        foreach ((TapFlags more, bool isUp) in (ReadOnlySpan<(TapFlags, bool)>)
+            [(TapFlags.None, false), (TapFlags.None, true), (TapFlags.IFF_VNET_HDR, false), (TapFlags.IFF_VNET_HDR, true)])
+        {
+            using OwnedFd with = Attached(TapFlags.IFF_TAP | more, isUp), without = Attached(TapFlags.IFF_TAP | TapFlags.IFF_NO_PI | more, isUp);
+            Assert.Contains("IFF_NO_PI", Assert.Throws<LinuxException>(() => TapDevice.FromGiven(with)).Message, StringComparison.Ordinal);
+            using TapDevice taken = TapDevice.FromGiven(without);
+            Assert.Equal(more != TapFlags.None, taken.HasVnetHeader);
+        }
+
+        static OwnedFd Attached(TapFlags flags, bool isUp)
+        {
+            OwnedFd tap = Descriptor.OpenFile("/dev/net/tun", OpenFlags.O_RDWR).OwnedOrThrow("open", "/dev/net/tun");
+            SetInterface(tap, flags);
+            if (!isUp) return tap;
+            using RouteSocket route = RouteSocket.Open();
+            route.SetUp(route.GetLink(TapDevice.FromAttached([tap]).Name), up: true);
+            return tap;
+        }
+    }
+
+    private static void SetInterface(OwnedFd tun, TapFlags flags)
+    {
         nint request = Marshal.AllocHGlobal(40);
         try
         {
             byte[] octets = new byte[40];
             "sltun%d"u8.CopyTo(octets);
-            octets[16] = (byte)TapFlags.IFF_TUN;
-            octets[17] = (byte)((int)TapFlags.IFF_NO_PI >> 8);
+            octets[16] = (byte)flags;
+            octets[17] = (byte)((int)flags >> 8);
             Marshal.Copy(octets, 0, request, 40);
             Assert.True(Libc.Call(Syscalls.ioctl, tun.Value, (nint)(uint)TunRequest.TUNSETIFF, request).IsOk);
         }
@@ -112,7 +142,6 @@ public class TapDeviceTests
         {
             Marshal.FreeHGlobal(request);
         }
-        Assert.Contains("it is a TUN device", Assert.Throws<LinuxException>(() => TapDevice.FromAttached([tun])).Message, StringComparison.Ordinal);
     }
 
     [RootNamespaceFact]
