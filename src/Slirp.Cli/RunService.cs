@@ -139,7 +139,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
 
     private static string UserShell() => Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell ? shell : "/bin/sh";
 
-    /// <summary>Our forwarder in both families, and the host's search list.</summary>
+    /// <summary>Our forwarder in both families, and the host's search list and options.</summary>
     private static string ResolvConfFor(NetworkOptions network)
     {
         NetworkPlan plan = GuestNetwork.PlanFor(network, default);
@@ -147,6 +147,8 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         var text = new StringBuilder();
         IReadOnlyList<string> search = host.Current.SearchDomains;
         if (search.Count > 0) text.Append("search ").AppendJoin(' ', search).Append('\n');
+        IReadOnlyList<string> options = host.Current.Options;
+        if (options.Count > 0) text.Append("options ").AppendJoin(' ', options).Append('\n');
         text.Append("nameserver ").Append(plan.Dns).Append('\n');
         if (plan.EnableIpv6) text.Append("nameserver ").Append(plan.Dns6).Append('\n');
         return text.ToString();

@@ -27,6 +27,8 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// files are read and forwards opened, whatever the guest holds.</summary>
     private const ulong Reserve = 16;
 
+    private const int FirstEphemeralPort = 1024; // below, the kernel chooses none (net.ipv4.ip_local_port_range)
+
     private DatagramState[] _datagrams = new DatagramState[256]; // by descriptor
     private int _firstReserved = FirstReserved();
 
@@ -69,11 +71,21 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         _ = SocketOptions.Set(fd, SocketOption.SO_OOBINLINE, 1); // urgent data is ordinary data: it must not be left out
         SysResult connected = ConnectFromOutbound(fd, destination);
         if (!connected.IsOk && !connected.Is(Errno.EINPROGRESS)) return Abandon(fd, connected);
+        if (destination.Port >= FirstEphemeralPort && IsToItself(fd, destination))
+        {
+            _ = SocketOptions.SetResetOnClose(fd); // or the port would be taken for a minute
+            return Abandon(fd, SysResult.Failure(Errno.ECONNREFUSED));
+        }
         SysResult added = epoll.Add(fd, AllEdges, owner.Packed);
         if (!added.IsOk) return Abandon(fd, added);
         socket = new HostSocket(fd.Value);
         return connected.ToIoResult();
     }
+
+    /// <summary>Where nobody listens on a port of this host, the port that the kernel chooses to connect from may be that one: a
+    /// socket that meets itself (RFC 9293 section 3.5, simultaneous open). The guest is another host, and would not.</summary>
+    private static bool IsToItself(SocketFd fd, IpEndpoint destination) =>
+        Socket.LocalAddress(fd, out SocketAddress local).IsOk && ToEndpoint(local) == destination;
 
     public IoResult Adopt(HostSocket accepted, EventTarget owner)
     {

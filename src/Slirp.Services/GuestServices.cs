@@ -103,9 +103,8 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
             && _dns.TryRedirectTcp(_now, out host);
     }
 
-    /// <summary>The connection to <paramref name="host"/> that <see cref="TryRedirectTcp"/> named could not be made: the
-    /// next one goes elsewhere.</summary>
-    public void OnTcpRedirectFailed(IpEndpoint host, Instant now) => _dns.OnTcpRedirectFailed(host, _now = now);
+    public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host) =>
+        _dns.TryRedirectTcpElsewhere(failed, _now = now, out host);
 
     public void OnEvent(EventTarget target, HostEvents events, Instant now)
     {

@@ -44,10 +44,11 @@ public readonly record struct Ipv4Address(uint Value)
         return true;
     }
 
+    /// <summary>A leading zero means octal to some (inet_aton(3)) and nothing to others: refused, as by inet_pton(3).</summary>
     private static bool TryParseOctet(ReadOnlySpan<char> text, out uint octet)
     {
         octet = 0;
-        if (text.Length is 0 or > 3) return false;
+        if (text.Length is 0 or > 3 || (text.Length > 1 && text[0] == '0')) return false;
         foreach (char c in text)
         {
             if (!char.IsAsciiDigit(c)) return false;

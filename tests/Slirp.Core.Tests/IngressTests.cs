@@ -51,8 +51,10 @@ public sealed class IngressTests : IDisposable
             return false;
         }
 
-        public void OnTcpRedirectFailed(IpEndpoint host, Instant now)
+        public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host)
         {
+            host = default;
+            return false;
         }
 
         public void OnEvent(EventTarget target, HostEvents events, Instant now)

@@ -11,6 +11,21 @@ namespace Slirp.EndToEnd.Tests;
 /// </summary>
 public class HostLoopbackTests
 {
+    /// <summary>Where nobody listens, the port that the host's kernel chooses to connect from may be the very one that is
+    /// connected to. Then the guest would talk to itself, and the server that it waits for could not start.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task Nobody_is_connected_to_himself() =>
+        GuestNetwork.WithAsync(new SlirpPlan { OwnHost = true }, async network =>
+        {
+            const int port = 40_000;
+            (await network.HostNamespace.RunAsync("sh", "-c", $"echo {port} {port} >/proc/sys/net/ipv4/ip_local_port_range")).Succeeded();
+            Assert.Equal(SocketError.ConnectionRefused, await network.Guest.ConnectErrorAsync(new IPEndPoint(GuestNetwork.Gateway(AddressFamily.InterNetwork), port)));
+            await using var server = new TcpServer(network.Host, IPAddress.Loopback, TcpServer.EchoAsync, port);
+            (await network.HostNamespace.RunAsync("sh", "-c", "echo 32768 60999 >/proc/sys/net/ipv4/ip_local_port_range")).Succeeded();
+            using Socket guest = await network.ConnectAsync(AddressFamily.InterNetwork, port);
+            await EchoFlow.BeatAsync(guest, 1);
+        });
+
     private const AddressFamily V4 = AddressFamily.InterNetwork, V6 = AddressFamily.InterNetworkV6;
     private const string Disable = "--disable-host-loopback";
 

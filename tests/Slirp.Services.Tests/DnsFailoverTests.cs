@@ -196,6 +196,90 @@ public class DnsFailoverTests
         Assert.Equal("1233", scene.Asked());
     }
 
+    /// <summary>What a router says of one datagram may be different for the next (RFC 1122 section 3.2.2.1), as the host's own
+    /// programs, which are not even told, find.</summary>
+    [Theory]
+    [InlineData(3, 0)]
+    [InlineData(3, 1)]
+    [InlineData(11, 0)]
+    public void A_hint_of_a_router_is_no_refusal(int type, int code)
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.DescriptorLimit = 1; // one socket for all
+        for (int i = 0; i < 5; i++) scene.Query(DnsMessage.Query(i, $"name{i}.example"));
+        List<(IpEndpoint, byte[] Query, FakeSocket Socket)> asked = scene.Upstream();
+        scene.Hint(asked[2].Socket, (byte)type, (byte)code, asked[2].Query);
+        scene.ExpectNothing();
+        Assert.Equal("11111", scene.Asked());
+        foreach ((_, byte[] query, FakeSocket socket) in asked.Where((_, i) => i != 2)) scene.Deliver(socket, Answer(query));
+        Assert.Equal(4, scene.Host.TakePackets().Count);
+        scene.PassMilliseconds(1801);
+        scene.AnswerLast(); // it is asked again
+        Assert.Equal(2, Id(scene.TakeAnswer()));
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
+    [Fact]
+    public void A_hint_moves_the_query_that_it_is_about_to_the_next_resolver()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        scene.Hint(socket, 3, 1, query);
+        Assert.Equal("12", scene.Asked());
+        scene.Deliver(socket, Answer(query)); // it got there after all
+        Assert.Equal(7, Id(scene.TakeAnswer()));
+        scene.Query(DnsMessage.Query(8));
+        Assert.Equal("121", scene.Asked());
+    }
+
+    /// <summary>What an earlier datagram met is told to the next one's sender.</summary>
+    [Fact]
+    public void A_hint_does_not_cost_the_next_query_its_datagram()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.DescriptorLimit = 1;
+        scene.Query(DnsMessage.Query(1));
+        scene.Host.Last.FailSends(HostError.HostUnreachable);
+        scene.Query(DnsMessage.Query(2));
+        Assert.Equal("11", scene.Asked());
+        scene.ExpectNothing();
+        scene.AnswerLast();
+        Assert.Equal(2, Id(scene.TakeAnswer()));
+    }
+
+    /// <summary>Some networks deliver everything twice.</summary>
+    [Fact]
+    public void Answers_that_come_twice_do_not_cost_others_their_query()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Host.DescriptorLimit = 1;
+        const int Queries = 60;
+        for (int i = 0; i <= Queries; i++) scene.Query(DnsMessage.Query(i, $"name{i}.example"));
+        List<(IpEndpoint, byte[] Query, FakeSocket Socket)> asked = scene.Upstream();
+        foreach ((_, byte[] query, FakeSocket socket) in asked[1..])
+            for (int copy = 0; copy < 2; copy++) scene.Deliver(socket, Answer(query));
+        Assert.Equal(Queries, scene.Host.TakePackets().Count);
+        scene.Deliver(asked[0].Socket, Answer(asked[0].Query));
+        Assert.Equal(0, Id(scene.TakeAnswer()));
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
+    [Theory]
+    [InlineData(NotImp)]
+    [InlineData(1)]
+    public void An_error_without_a_question_is_an_answer_also_with_an_OPT_record(int code)
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Query(DnsMessage.Query(7, ednsSize: 1232));
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        byte[] bare = [query[0], query[1], 0x80, (byte)code, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
+        scene.Deliver(socket, bare);
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((7, code), (Id(answer), Code(answer)));
+        Assert.Equal(0, scene.Services.Dns.PendingCount);
+    }
+
     [Fact]
     public void When_all_refuse_the_answer_is_SERVFAIL_at_once()
     {
@@ -319,6 +403,19 @@ public class DnsFailoverTests
         Assert.Equal(2, scene.Host.TakePackets().Count);
         scene.Query(DnsMessage.Query(9));
         Assert.Equal("11999", scene.Asked());
+    }
+
+    [Fact]
+    public void Another_search_list_asks_nobody_again()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(901);
+        scene.UpdateResolvers("search other.example\n" + Two);
+        Assert.Equal("12", scene.Asked());
+        Assert.Equal(2, scene.Host.OpenCount);
+        scene.AnswerLast();
+        Assert.Equal(7, Id(scene.TakeAnswer()));
     }
 
     [Fact]

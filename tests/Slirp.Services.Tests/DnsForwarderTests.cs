@@ -255,12 +255,13 @@ public class DnsForwarderTests
         Assert.Equal(first, host);
         Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server6, out host));
         Assert.Equal(first, host);
-        scene.Services.OnTcpRedirectFailed(first, scene.Clock.Now);
+        Assert.True(scene.Services.TryRedirectTcpElsewhere(first, scene.Clock.Now, out host));
+        Assert.Equal(second, host);
         Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out host));
         Assert.Equal(second, host);
         scene.Query(DnsMessage.Query(7)); // a resolver that refuses TCP may well speak UDP
         Assert.Equal("1", scene.Asked());
-        scene.Services.OnTcpRedirectFailed(second, scene.Clock.Now);
+        Assert.False(scene.Services.TryRedirectTcpElsewhere(second, scene.Clock.Now, out _));
         Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out host));
         Assert.Equal(first, host);
         Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server with { Port = 853 }, out _));

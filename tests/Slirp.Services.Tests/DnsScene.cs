@@ -54,6 +54,14 @@ internal static class DnsScene
         scene.Pump();
     }
 
+    /// <summary>A router says something of a query that was sent.</summary>
+    public static void Hint(this Scene scene, FakeSocket socket, byte type, byte code, byte[] query)
+    {
+        var error = new HostIcmpError(socket.Peer!.Value, IpAddress.Parse("192.0.2.254"), type, code, 0, IsLocal: false);
+        socket.DeliverError(error, query, HostError.HostUnreachable);
+        scene.Pump();
+    }
+
     /// <summary>The one answer there is; router advertisements, whose time may have come, are set aside.</summary>
     public static byte[] TakeAnswer(this Scene scene)
     {

@@ -97,7 +97,9 @@ public class FuzzTests
         Run(scene, "DNS", static (random, canary) =>
         {
             string name = Convert.ToHexString(canary) + (random.Next(2) == 0 ? ".example" : "");
-            return DnsMessage.Query(random.Next(65536), name, (ushort)random.Next(300), random.Next(2) == 0 ? random.Next(65536) : null);
+            int id = random.Next(65536);
+            if (id == 0xa75b) id++; // behind a length it would look like the end of a canary
+            return DnsMessage.Query(id, name, (ushort)random.Next(300), random.Next(2) == 0 ? random.Next(65536) : null);
         }, (scene, random, message) =>
         {
             var port = (ushort)random.Next(1, 65536);
@@ -178,18 +180,19 @@ public class FuzzTests
             }
             replies += scene.Host.Frames.Count;
             foreach (byte[] frame in scene.Host.Frames)
-                Assert.False(HoldsAnother(frame, message), $"{name}, seed {Seed}, round {round}: octets of another request in the reply");
+                Assert.False(HoldsAnother(frame, message, round), $"{name}, seed {Seed}, round {round}: octets of another request in the reply {Convert.ToHexString(frame)} to {Convert.ToHexString(message)}");
             scene.Host.Frames.Clear();
         }
         Assert.InRange(replies, Rounds / 50, Rounds * 2); // the requests were not all refused
     }
 
-    /// <summary>True if the frame holds a canary that is not in the request it answers.</summary>
-    private static bool HoldsAnother(ReadOnlySpan<byte> frame, ReadOnlySpan<byte> request)
+    /// <summary>True if the frame holds the canary of a round up to this one that is not in the request it answers.</summary>
+    private static bool HoldsAnother(ReadOnlySpan<byte> frame, ReadOnlySpan<byte> request, int round)
     {
         for (int at = 0; at + CanaryLength <= frame.Length; at++)
         {
             if (frame[at] is not (0x9e or 0x02) || frame[at + 4] != 0xa7 || frame[at + 5] != 0x5b) continue;
+            if ((frame[at + 1] << 16 | frame[at + 2] << 8 | frame[at + 3]) > round) continue; // lengths and checksums, by chance
             if (request.IndexOf(frame.Slice(at, CanaryLength)) < 0) return true;
         }
         return false;

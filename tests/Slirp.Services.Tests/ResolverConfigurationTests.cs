@@ -26,6 +26,7 @@ public class ResolverConfigurationTests
         { "junk", "nameserver\nnameserver x\nnameserver 1.2.3\nnameserver 1.2.3.4.5\nnameserver 1.2.3.256\nname server 192.0.2.9\n", "" },
         { "another keyword", "nameservers 192.0.2.1\nNAMESERVER 192.0.2.2\n", "" },
         { "link-local by its interface", "nameserver fe80::1%eth0\nnameserver 192.0.2.1\n", "fe80::1 192.0.2.1" },
+        { "octal to some, decimal to others", "nameserver 010.0.2.1\nnameserver 192.0.2.1\n", "192.0.2.1" },
         { "one server, once", "nameserver fe80::1%eth0\nnameserver fe80::1%eth1\n", "fe80::1" },
         { "a scope where there is none", "nameserver 2001:db8::1%eth0\n", "2001:db8::1" },
         { "no interface has such a name", "nameserver fe80::1%sixteen-octets-x\nnameserver fe80::2%\n", "" },
@@ -115,6 +116,17 @@ public class ResolverConfigurationTests
         Assert.False(first.IsSameAs(ResolverConfiguration.Parse("nameserver 192.0.2.1\nsearch b.example\n"u8)));
         Assert.False(first.IsSameAs(ResolverConfiguration.Parse("nameserver 192.0.2.2\nsearch a.example\n"u8)));
         Assert.False(first.IsSameAs(ResolverConfiguration.Empty));
+    }
+
+    [Fact]
+    public void Options_are_words_that_a_resolver_may_heed()
+    {
+        ResolverConfiguration read = ResolverConfiguration.Parse(
+            "options ndots:2 edns0\nnameserver 192.0.2.1\noptions trust-ad $(x) \u00e9 # comment\n"u8);
+        Assert.Equal(["ndots:2", "edns0", "trust-ad"], read.Options);
+        Assert.False(read.IsSameAs(read with { Options = [] }));
+        Assert.True(ResolverConfiguration.Parse(Encoding.ASCII.GetBytes("options" + string.Concat(Enumerable.Repeat(" x", 100)))).Options.Count
+            == ResolverConfiguration.MaxOptions);
     }
 
     [Fact]

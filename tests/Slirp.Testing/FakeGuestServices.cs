@@ -19,7 +19,14 @@ public sealed class FakeGuestServices : IGuestServices
         return Redirect is not null;
     }
 
-    public void OnTcpRedirectFailed(IpEndpoint host, Instant now) => FailedRedirects.Add(host);
+    /// <summary>Where to go when what was given before has failed, in this order.</summary>
+    public Queue<IpEndpoint> OtherRedirects { get; } = [];
+
+    public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host)
+    {
+        FailedRedirects.Add(failed);
+        return OtherRedirects.TryDequeue(out host);
+    }
 
     public void OnArp(MacAddress source, ReadOnlySpan<byte> packet, Instant now) => throw NotUsed();
 

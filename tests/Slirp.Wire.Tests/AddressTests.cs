@@ -6,7 +6,7 @@ public class AddressTests
     {
         { "dotted quad",                          "10.0.2.100",             "10.0.2.100" },
         { "the largest",                          "255.255.255.255",        "255.255.255.255" },
-        { "leading zeros are decimal, not octal", "010.000.002.001",        "10.0.2.1" },
+        { "leading zeros are octal to some",      "010.0.2.1",               null },
         { "three parts",                          "10.0.2",                 null },
         { "five parts",                           "10.0.2.1.1",             null },
         { "an octet of 256",                      "10.0.2.256",             null },

@@ -52,7 +52,7 @@ public sealed class MappingTable<TMapping, TWorld>(TWorld world, TimerWheel time
         try
         {
             error = OpenSocket(mapping);
-            if (error == HostError.NoDescriptors && EvictIdlest()) error = OpenSocket(mapping);
+            if (error is HostError.NoDescriptors or HostError.AddressInUse && EvictIdlest()) error = OpenSocket(mapping);
         }
         finally
         {

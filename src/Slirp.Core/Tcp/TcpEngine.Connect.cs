@@ -59,10 +59,28 @@ public sealed partial class TcpEngine<TWorld>
         _halfOpen.Add(flow);
         AcceptSyn(flow, segment, now);
         PromiseReceiveWindow(flow, now);
+        Connect(flow, now);
+    }
+
+    private void Connect(TcpFlow flow, Instant now)
+    {
         IoResult opened = OpenSocket(flow);
         if (opened.IsOk) OnHostConnected(flow, now);
         else if (opened.Error == HostError.InProgress) flow.Host = HostTcpState.Connecting;
         else OnConnectFailed(flow, opened.Error, now);
+    }
+
+    /// <summary>The guest knows one name server alone, and could not ask the next as the host's own programs do
+    /// (resolv.conf(5)). Its SYN is still held, so nothing was promised.</summary>
+    /// <returns>False if there is nobody else, or this is no connection to our name server.</returns>
+    private bool TryConnectElsewhere(TcpFlow flow, Instant now)
+    {
+        if (!_plan.IsDns(flow.Key.Remote.Address)) return false;
+        if (!_services.TryRedirectTcpElsewhere(flow.HostEndpoint, now, out IpEndpoint next)) return false;
+        if (flow.Socket.IsOpen) _world.Close(flow.Socket, reset: true);
+        flow.HostEndpoint = next;
+        Connect(flow, now);
+        return true;
     }
 
     private void MakeRoom()
@@ -168,10 +186,16 @@ public sealed partial class TcpEngine<TWorld>
         // Nothing was sent, so only a reset for the held SYN counts (RFC 5961 section 3.2: its number is RCV.NXT).
         if (segment.Has(TcpFlags.Rst) && (segment.Sequence == flow.RcvNxt || segment.Sequence == flow.Irs))
             Close(flow, CloseReason.GuestReset);
-        // A repeated SYN says only that the guest is still waiting, and so are we. One with another number is a guest that
-        // gave up without a word and tries again: the answer is for that one.
-        else if ((segment.Flags & control) == TcpFlags.Syn && segment.Sequence != flow.Irs)
-            AcceptSyn(flow, segment, now);
+        else if ((segment.Flags & control) == TcpFlags.Syn)
+            OnRepeatedSyn(flow, segment, now);
+    }
+
+    /// <summary>It says only that the guest is still waiting, and so are we, but for a name server, which may be silent over
+    /// TCP. One with another number is a guest that gave up without a word and tries again: the answer is for that one.</summary>
+    private void OnRepeatedSyn(TcpFlow flow, in GuestSegment segment, Instant now)
+    {
+        if (segment.Sequence != flow.Irs) AcceptSyn(flow, segment, now);
+        else _ = TryConnectElsewhere(flow, now);
     }
 
     /// <returns>False if the flow is gone, or still waits for its host.</returns>
@@ -198,6 +222,7 @@ public sealed partial class TcpEngine<TWorld>
 
     private void OnConnectFailed(TcpFlow flow, HostError error, Instant now)
     {
+        if (error is not (HostError.NoDescriptors or HostError.NoBuffers) && TryConnectElsewhere(flow, now)) return;
         CloseReason reason = CloseReason.HostFailed;
         switch (error)
         {
@@ -222,7 +247,6 @@ public sealed partial class TcpEngine<TWorld>
                 _counters.Drop(error == HostError.NoDescriptors ? DropReason.TcpNoDescriptor : DropReason.TcpFlowLimit);
                 break;
         }
-        if (_plan.IsDns(flow.Key.Remote.Address)) _services.OnTcpRedirectFailed(flow.HostEndpoint, now);
         Close(flow, reason);
     }
 

@@ -1,6 +1,7 @@
 using Slirp.Core;
 using Slirp.Core.Memory;
 using Slirp.Core.World;
+using Slirp.Wire;
 using Slirp.Wire.Dns;
 
 namespace Slirp.Services.Dns;
@@ -14,7 +15,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     public void OnEvent(EventTarget target, HostEvents events, Instant now)
     {
         if (!_sockets.TryGet(target, out int slot)) return;
-        if ((events & HostEvents.Error) != 0 && TakeErrors(slot)) OnRefused(slot, now);
+        if ((events & HostEvents.Error) != 0) TakeErrors(slot, now);
         if ((events & HostEvents.Readable) == 0 || !_sockets.TryGet(target, out slot)) return;
 
         // Without memory for a whole answer there is room for the start of one: the client will ask over TCP.
@@ -24,19 +25,29 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (isRented) _pool.Release(frame);
     }
 
-    /// <summary>Empties the socket's error queue.</summary>
-    /// <returns>True if the resolver cannot be reached.</returns>
-    private bool TakeErrors(int slot)
+    /// <summary>Empties the socket's error queue. That nobody is there, or nobody may, holds for all that was asked through the
+    /// socket; what else a router says is a hint about one datagram (RFC 1122 section 3.2.2.1), by whose identifier it is
+    /// known: its query goes on to a resolver that it has not asked, if there is one.</summary>
+    private void TakeErrors(int slot, Instant now)
     {
-        HostError pending = _world.TakeError(_sockets.Socket(slot));
-        bool isRefused = pending != HostError.None && IsRefusal(pending);
-        while (_world.TryReceiveError(_sockets.Socket(slot), [], out _, out HostIcmpError error))
+        HostSocket socket = _sockets.Socket(slot);
+        bool isRefused = _world.TakeError(socket) == HostError.ConnectionRefused; // the queue may have had no room for it
+        Span<byte> quoted = stackalloc byte[DnsView.HeaderLength];
+        while (_sockets.Socket(slot) == socket && _world.TryReceiveError(socket, quoted, out int length, out HostIcmpError error))
         {
             // An MTU says that the path is narrow, not that there is nobody at its end.
-            if (error.Information == 0) isRefused = true;
+            if (error.Information != 0) continue;
+            if (IsRefusal(error)) isRefused = true;
+            else if (DnsView.TryParse(quoted[..Math.Min(length, quoted.Length)], out DnsView query)
+                && _attempts.TryFind(slot, query.Id, out int attempt)) OnDoubt(attempt, now);
         }
-        return isRefused;
+        if (isRefused && _sockets.Socket(slot) == socket) OnRefused(slot, now);
     }
+
+    /// <summary>The codes that Linux calls fatal: protocol or port unreachable, prohibited.</summary>
+    private static bool IsRefusal(in HostIcmpError error) => error.Destination.Address.IsIpv4
+        ? error is { Type: (byte)IcmpType.DestinationUnreachable, Code: 2 or 3 or 9 or 10 or 13 }
+        : error is { Type: (byte)Icmpv6Type.DestinationUnreachable, Code: 1 or 4 or 5 or 6 };
 
     private void ReceiveAll(EventTarget target, int slot, Span<byte> buffer, Instant now)
     {
@@ -47,7 +58,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             if (received.WouldBlock) return;
             if (!received.IsOk)
             {
-                OnRefused(slot, now);
+                // Any other is a hint, whose words come with the next event.
+                if (received.Error == HostError.ConnectionRefused) OnRefused(slot, now);
                 return;
             }
             Span<byte> rest = buffer[..received.Count];
@@ -78,7 +90,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (!IsAnswerTo(index, dns)) return false;
         int resolver = UpstreamSockets<TWorld>.ResolverOf(slot);
         _resolvers.MarkHeard(resolver, now);
-        RemoveAttempt(attempt, isAnswered: true);
+        RemoveAttempt(attempt);
         if (!_queries[index].IsAnswered)
         {
             if (IsFailure(dns.ResponseCode) && TryElsewhere(index, resolver, dns.ResponseCode, now)) return true;
@@ -117,14 +129,14 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
 
     /// <summary>The same opcode and the same question. Some resolvers change the case of its letters: a client that chose
     /// them at random to tell a forgery checks them itself. A server that could not or would not read the query may leave the
-    /// question out: such an answer, which says nothing about the name, is believed.</summary>
+    /// question out: such an answer, which says nothing about the name, is believed. (One to a query with EDNS has an OPT
+    /// record: RFC 6891 section 6.1.1.)</summary>
     private bool IsAnswerTo(int index, in DnsView answer)
     {
         ReadOnlySpan<byte> octets = _queries.Octets(index);
         if (!DnsView.TryParse(octets, out DnsView query) || query.Opcode != answer.Opcode) return false;
         if (answer.TryReadQuestion(out DnsQuestion answered)) return query.TryReadQuestion(out DnsQuestion asked) && answered.Matches(asked);
-        return answer.QuestionCount == 0 && answer.Octets.Length == DnsView.HeaderLength
-            && (answer.ResponseCode == DnsResponseCode.FormatError || IsFailure(answer.ResponseCode));
+        return answer.IsBare && (answer.ResponseCode == DnsResponseCode.FormatError || IsFailure(answer.ResponseCode));
     }
 
     /// <summary>To the guest, under its own identifier; then only probes may still be out for this query.</summary>

@@ -108,6 +108,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         Span<byte> octets = _queries.Octets(index);
         DnsBuilder.WriteId(octets, _attempts[attempt].Id);
         IoResult sent = _world.SendTo(_sockets.Socket(slot), _resolvers[resolver], octets, default);
+        // What a router said of an earlier datagram is told to whoever sends next.
+        if (!sent.IsOk) sent = _world.SendTo(_sockets.Socket(slot), _resolvers[resolver], octets, default);
         if (sent.IsOk || !IsRefusal(sent.Error)) return true; // what the kernel had no room for is as good as lost on the way
         RemoveAttempt(attempt);
         return Refuse(index, resolver, now);
@@ -142,6 +144,13 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         }
     }
 
+    /// <summary>One datagram did not get there; the next may.</summary>
+    private void OnDoubt(int attempt, Instant now)
+    {
+        int index = _attempts[attempt].Query;
+        if (_queries[index] is { IsAnswered: false, HasKept: false } query && TryChooseNew(query, out _)) SendToNext(index, now);
+    }
+
     /// <summary>Somebody is guessing: leave the port, and let the next step ask again from another.</summary>
     private void Abandon(int slot)
     {
@@ -160,16 +169,15 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (_queries[index].FirstAttempt == 0) _queries.Remove(index);
     }
 
-    /// <param name="attempt">The attempt.</param>
-    /// <param name="isAnswered">If it is not, its answer may still come: that is no forgery.</param>
-    private void RemoveAttempt(int attempt, bool isAnswered = false)
+    /// <summary>Its answer may still come, or come twice: that is no forgery.</summary>
+    private void RemoveAttempt(int attempt)
     {
         ref int link = ref _queries[_attempts[attempt].Query].FirstAttempt;
         while (link != attempt) link = ref _attempts[link].NextOfQuery;
         link = _attempts[attempt].NextOfQuery;
         int slot = _attempts[attempt].Slot;
         _attempts.Remove(attempt);
-        if (!isAnswered) _sockets.ExpectLate(slot);
+        _sockets.ExpectLate(slot);
         _sockets.Release(slot);
     }
 }

@@ -110,16 +110,18 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         return best >= 0;
     }
 
-    /// <summary>A connection that <see cref="TryRedirectTcp"/> sent to <paramref name="host"/> could not be made.</summary>
-    public void OnTcpRedirectFailed(IpEndpoint host, Instant now)
+    /// <summary>A connection to <paramref name="failed"/> could not be made: true if there is another to try.</summary>
+    public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host)
     {
-        int resolver = _resolvers.IndexOf(host);
+        int resolver = _resolvers.IndexOf(failed);
         if (resolver >= 0) _resolvers.MarkTcpDown(resolver, now);
+        return TryRedirectTcp(now, out host) && !_resolvers.IsTcpDown(_resolvers.IndexOf(host), now);
     }
 
     /// <summary>The host's configuration has changed: what waits is asked again of whom it names now.</summary>
     public void UpdateResolvers(ResolverConfiguration configuration, Instant now)
     {
+        if (_resolvers.IsOf(configuration)) return;
         // Attempts first: slots belong to resolvers by number, and the numbers change.
         RemoveAllAttempts();
         _resolvers = new ResolverList(configuration, _resolvers);

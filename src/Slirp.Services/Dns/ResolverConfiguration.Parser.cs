@@ -11,6 +11,7 @@ public sealed partial record ResolverConfiguration
         private readonly List<IpEndpoint> _servers = [];
         private readonly Dictionary<IpAddress, string> _scopes = [];
         private readonly List<string> _warnings = [];
+        private readonly List<string> _options = [];
         private List<string> _search = [];
         private int _surplusServers;
 
@@ -22,7 +23,7 @@ public sealed partial record ResolverConfiguration
         public ResolverConfiguration ToConfiguration()
         {
             if (_surplusServers > 0) Warn($"resolv.conf: {_surplusServers} nameservers beyond the first {MaxServers} are left out");
-            return new ResolverConfiguration { Servers = _servers, Scopes = _scopes, SearchDomains = _search, Warnings = _warnings };
+            return new ResolverConfiguration { Servers = _servers, Scopes = _scopes, SearchDomains = _search, Options = _options, Warnings = _warnings };
         }
 
         public void ReadLine(ReadOnlySpan<byte> line)
@@ -33,6 +34,7 @@ public sealed partial record ResolverConfiguration
             if (keyword.SequenceEqual("nameserver"u8)) AddServer(TakeWord(ref line));
             else if (keyword.SequenceEqual("search"u8)) SetSearch(line, MaxSearchDomains);
             else if (keyword.SequenceEqual("domain"u8)) SetSearch(line, 1);
+            else if (keyword.SequenceEqual("options"u8)) AddOptions(line);
         }
 
         private static ReadOnlySpan<byte> TakeWord(ref ReadOnlySpan<byte> line)
@@ -81,6 +83,20 @@ public sealed partial record ResolverConfiguration
         /// <summary>The C library takes 0.0.0.0 and :: for this host.</summary>
         private static IpAddress ThisHostIfAny(IpAddress address) =>
             !address.IsAny ? address : address.IsIpv4 ? Ipv4Address.Loopback : IpAddress.Ipv6Loopback;
+
+        private void AddOptions(ReadOnlySpan<byte> words)
+        {
+            while (_options.Count < MaxOptions && TakeWord(ref words) is { IsEmpty: false } word)
+                if (IsOption(word)) _options.Add(Encoding.ASCII.GetString(word));
+        }
+
+        private static bool IsOption(ReadOnlySpan<byte> word)
+        {
+            const int longest = 32;
+            foreach (byte c in word)
+                if (!char.IsAsciiLetterOrDigit((char)c) && c is not ((byte)'-' or (byte)':' or (byte)'_')) return false;
+            return word.Length <= longest;
+        }
 
         private void SetSearch(ReadOnlySpan<byte> words, int limit)
         {

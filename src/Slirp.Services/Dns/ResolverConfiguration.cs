@@ -6,16 +6,17 @@ namespace Slirp.Services.Dns;
 /// <summary>What the host's resolv.conf says: whom to ask, and which domains to search. Immutable.</summary>
 /// <remarks>
 /// <para>The file is written by people and by programs, and read while they write it. So nothing in it is an error: a line
-/// that cannot be used is left out and said so in <see cref="Warnings"/>. A link-local server listed with two scopes is asked by the first. Options and sort lists are not for us, since the
+/// that cannot be used is left out and said so in <see cref="Warnings"/>. A link-local server listed with two scopes is asked by the first. Sort lists are not for us, since the
 /// forwarder passes on queries and does not make them.</para>
 /// <para>Limits: the first <see cref="MaxOctets"/> of the file, <see cref="MaxServers"/> servers,
-/// <see cref="MaxSearchDomains"/> domains, <see cref="MaxWarnings"/> warnings. Sources: resolv.conf(5).</para>
+/// <see cref="MaxSearchDomains"/> domains, <see cref="MaxOptions"/> options, <see cref="MaxWarnings"/> warnings. Sources: resolv.conf(5).</para>
 /// </remarks>
 public sealed partial record ResolverConfiguration
 {
     public const int MaxOctets = 64 * 1024;
     public const int MaxServers = 8;
     public const int MaxSearchDomains = 32;
+    public const int MaxOptions = 16;
     public const int MaxWarnings = 8;
 
     private const ushort DnsPort = 53;
@@ -34,19 +35,23 @@ public sealed partial record ResolverConfiguration
     /// <summary>ASCII names without a trailing dot, each a valid domain name; the last search or domain line wins.</summary>
     public IReadOnlyList<string> SearchDomains { get; init; } = [];
 
+    /// <summary>Words that resolvers of the guest's may heed as the host's do (ndots:2, edns0, trust-ad). The forwarder passes on
+    /// queries and makes none: to it they mean nothing.</summary>
+    public IReadOnlyList<string> Options { get; init; } = [];
+
     /// <summary>A sentence for each thing left out, for the log.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>A record compares lists by reference; what matters is whether the same servers and domains are in them.</summary>
-    public bool IsSameAs(ResolverConfiguration other)
+    public bool IsSameAs(ResolverConfiguration other) =>
+        HasSameServers(other) && SearchDomains.SequenceEqual(other.SearchDomains) && Options.SequenceEqual(other.Options);
+
+    /// <summary>Whether the same servers are to be asked, by the same interfaces and in the same order.</summary>
+    internal bool HasSameServers(ResolverConfiguration other)
     {
-        if (Servers.Count != other.Servers.Count || Scopes.Count != other.Scopes.Count || SearchDomains.Count != other.SearchDomains.Count) return false;
-        for (int i = 0; i < Servers.Count; i++)
-            if (Servers[i] != other.Servers[i]) return false;
+        if (!Servers.SequenceEqual(other.Servers) || Scopes.Count != other.Scopes.Count) return false;
         foreach ((IpAddress server, string scope) in Scopes)
             if (!other.Scopes.TryGetValue(server, out string? others) || others != scope) return false;
-        for (int i = 0; i < SearchDomains.Count; i++)
-            if (SearchDomains[i] != other.SearchDomains[i]) return false;
         return true;
     }
 

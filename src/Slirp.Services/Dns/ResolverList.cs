@@ -19,6 +19,7 @@ internal sealed class ResolverList
     /// <summary>For so long one that has fallen silent may be slow, and not gone.</summary>
     public static readonly TimeSpan DoubtTime = TimeSpan.FromSeconds(10);
 
+    private readonly ResolverConfiguration _configuration;
     private readonly Resolver[] _resolvers;
 
     private struct Resolver
@@ -32,6 +33,7 @@ internal sealed class ResolverList
 
     public ResolverList(ResolverConfiguration configuration, ResolverList? previous)
     {
+        _configuration = configuration;
         _resolvers = new Resolver[Math.Min(configuration.Servers.Count, ResolverConfiguration.MaxServers)];
         for (int i = 0; i < _resolvers.Length; i++)
         {
@@ -40,6 +42,9 @@ internal sealed class ResolverList
             _resolvers[i] = known >= 0 ? previous!._resolvers[known] : new Resolver { Endpoint = endpoint };
         }
     }
+
+    /// <summary>Whether a configuration names the same servers, reached by the same interfaces.</summary>
+    public bool IsOf(ResolverConfiguration configuration) => _configuration.HasSameServers(configuration);
 
     public int Count => _resolvers.Length;
 
@@ -103,6 +108,8 @@ internal sealed class ResolverList
         resolver.DownSince = now;
         resolver.ProbeAt = now + ProbeInterval;
     }
+
+    public bool IsTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil > now;
 
     public void MarkTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil = now + TcpHoldTime;
 

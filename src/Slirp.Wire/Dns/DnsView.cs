@@ -52,6 +52,11 @@ public readonly ref struct DnsView
     public ushort AdditionalCount => ReadUInt16(Field.AdditionalCount);
     public ReadOnlySpan<byte> Octets => _octets;
 
+    /// <summary>A header and nothing else, but for an OPT record.</summary>
+    public bool IsBare =>
+        QuestionCount == 0 && AnswerCount == 0 && AuthorityCount == 0
+        && (AdditionalCount == 0 ? _octets.Length == HeaderLength : AdditionalCount == 1 && TryFindEdns(out _));
+
     /// <summary>The one question every query in use has.</summary>
     /// <returns>False if there is none or more than one, or it is cut short or compressed: in front of the first question
     /// there is no name to point to.</returns>

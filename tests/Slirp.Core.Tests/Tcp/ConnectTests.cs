@@ -299,6 +299,45 @@ public sealed class ConnectTests : TcpConversation
         Assert.Equal([FrameFactory.Endpoint("198.51.100.53", 53)], World.Services.FailedRedirects);
     }
 
+    /// <summary>The guest knows one name server and asks it over TCP once; nothing was promised to it yet.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_resolver_that_refuses_or_is_silent_over_TCP_is_passed_over(bool refuses)
+    {
+        IpEndpoint first = FrameFactory.Endpoint("198.51.100.53", 53), second = FrameFactory.Endpoint("198.51.100.54", 53);
+        Guest = new ScriptedGuest(World, GuestEnd, FrameFactory.Endpoint("10.0.2.3", 53));
+        World.Services.Redirect = first;
+        World.Services.OtherRedirects.Enqueue(second);
+        Guest.Sends(Syn);
+        Assert.Equal(first, World.Host.Last.Peer);
+        if (refuses) Host.Refuses();
+        else Guest.Sends(Syn); // its own retransmission
+        Guest.ReceivesNothing();
+        Assert.Equal([first], World.Services.FailedRedirects);
+        Assert.Equal((2, second), (World.Host.Sockets.Count, World.Host.Last.Peer));
+        Assert.False(World.Host.Sockets[0].IsOpen);
+        World.Host.Last.CompleteConnect();
+        World.Turn();
+        Guest.Receives(SynAck, ack: 1);
+    }
+
+    [Fact]
+    public void Where_no_resolver_takes_connections_the_last_one_s_word_counts()
+    {
+        Guest = new ScriptedGuest(World, GuestEnd, FrameFactory.Endpoint("10.0.2.3", 53));
+        World.Services.Redirect = FrameFactory.Endpoint("198.51.100.53", 53);
+        World.Services.OtherRedirects.Enqueue(FrameFactory.Endpoint("198.51.100.54", 53));
+        Guest.Sends(Syn);
+        Host.Refuses();
+        Guest.Sends(Syn); // there is nobody else to ask: it waits for the second
+        Guest.ReceivesNothing();
+        World.Host.Last.FailConnect(HostError.ConnectionRefused);
+        World.Turn();
+        Guest.Receives(RstAck, ack: 1);
+        FlowIsGone();
+    }
+
     /// <summary>As slirp4netns's guests find it with --disable-dns: their connect times out.</summary>
     [Fact]
     public void The_DNS_address_is_silent_when_DNS_is_switched_off()
