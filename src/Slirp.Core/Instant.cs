@@ -20,5 +20,7 @@ public readonly record struct Instant(long Nanoseconds) : IComparable<Instant>
 
     public static Instant Earlier(Instant a, Instant b) => a < b ? a : b;
 
+    public static Instant Later(Instant a, Instant b) => a > b ? a : b;
+
     public int CompareTo(Instant other) => Nanoseconds.CompareTo(other.Nanoseconds);
 }

@@ -15,6 +15,7 @@ using Slirp.Linux.Events;
 using Slirp.Linux.Tap;
 using Slirp.Services;
 using Slirp.Services.Dns;
+using Slirp.Services.Neighbours;
 using Slirp.Wire;
 
 namespace Slirp.Host;
@@ -101,7 +102,7 @@ public sealed partial class Worker : IDisposable
         _udp = new UdpEngine<HostWorld>(world, sender, plan, gate, _pool, _timers, Counters, options.Datagrams);
         _icmp = new IcmpEngine<HostWorld>(world, sender, plan, gate, _timers, Counters, options.Datagrams, _tcp);
         _reassembler = new Reassembler<HostWorld>(_pool, sender, plan, _timers, Counters, options.Datagrams);
-        var stations = new GuestStations(_services.Neighbours, sender, plan);
+        var stations = new GuestStations<HostWorld>(_services.Neighbours, sender, plan, _timers);
         var udpForwards = _udpForwards = new UdpForwards<HostWorld>(world, sender, plan, gate, stations, _pool, _timers, Counters);
         Inbound = new InboundForwards(_tcp, udpForwards, sockets, plan, gate, stations, _timers, Counters);
         _trimmer = new PoolTrimmer(_pool, _timers);
@@ -115,11 +116,13 @@ public sealed partial class Worker : IDisposable
         _dispatcher.Register(_reassembler, EventKind.FragmentExpiry);
         _dispatcher.Register(new ServiceEngine(_services), EventKind.DnsUpstream, EventKind.Service);
         _dispatcher.Register(_trimmer, EventKind.PoolTrim);
+        _dispatcher.Register(stations, EventKind.StationMove);
         _dispatcher.Register(new HostAddressEngine(this), EventKind.HostAddressCheck);
         _sheds = MakeSheds(options, budget);
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
-        _tcp.Stations = stations;
+        _tcp.Stations = _udp.Stations = _icmp.Stations = stations;
+        stations.Serve(_tcp, _udp, _icmp, udpForwards);
     }
 
     public Counters Counters { get; } = new();

@@ -38,6 +38,7 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
         ResolverConfiguration resolvers, Instant now)
     {
         _plan = plan;
+        Neighbours = new NeighbourTable(plan.GuestMac);
         _resolvers = resolvers;
         _now = now;
         _arp = new ArpResponder<TWorld>(sender, plan, Neighbours, counters);
@@ -51,7 +52,7 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
     }
 
     /// <summary>Where to send what is not an answer: a forward's first packet to a guest address.</summary>
-    public NeighbourTable Neighbours { get; } = new();
+    public NeighbourTable Neighbours { get; }
 
     public DnsForwarder<TWorld> Dns => _dns;
 

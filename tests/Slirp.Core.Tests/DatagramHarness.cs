@@ -33,6 +33,7 @@ internal sealed class DatagramHarness
         var gate = new FlowGate(Map);
         Udp = new UdpEngine<FakeWorld>(world, Sender, plan, gate, Pool, Timers, Counters, limits);
         Icmp = new IcmpEngine<FakeWorld>(world, Sender, plan, gate, Timers, Counters, limits);
+        Udp.Stations = Icmp.Stations = Stations;
     }
 
     public FakeHost Host { get; } = new();
@@ -44,6 +45,7 @@ internal sealed class DatagramHarness
     public FrameSender<FakeWorld> Sender { get; }
     public UdpEngine<FakeWorld> Udp { get; }
     public IcmpEngine<FakeWorld> Icmp { get; }
+    public FakeStations Stations { get; } = new();
 
     public static (IpEndpoint Guest, IpEndpoint Server) Pair(bool v4) => v4 ? (Guest, Server) : (Guest6, Server6);
 

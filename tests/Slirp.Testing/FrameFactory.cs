@@ -41,13 +41,13 @@ public static class FrameFactory
         return octets;
     }
 
-    /// <summary>A frame from the guest's station to ours.</summary>
-    public static byte[] Frame(ReadOnlySpan<byte> packet, VirtioNetHeader virtio = default)
+    /// <summary>A frame to our station, from the guest's unless another is named.</summary>
+    public static byte[] Frame(ReadOnlySpan<byte> packet, VirtioNetHeader virtio = default, MacAddress? source = null)
     {
         var frame = new byte[VirtioNetHeader.Length + EthernetBuilder.HeaderLength + packet.Length];
         virtio.Write(frame);
         EtherType type = packet[0] >> 4 == 4 ? EtherType.Ipv4 : EtherType.Ipv6;
-        EthernetBuilder.Write(frame.AsSpan(VirtioNetHeader.Length), OurMac, GuestMac, type);
+        EthernetBuilder.Write(frame.AsSpan(VirtioNetHeader.Length), OurMac, source ?? GuestMac, type);
         packet.CopyTo(frame.AsSpan(VirtioNetHeader.Length + EthernetBuilder.HeaderLength));
         return frame;
     }

@@ -20,6 +20,9 @@ public sealed record StackOptions
     public TcpParameters Tcp { get; init; } = TcpParameters.Default;
     public DatagramLimits Datagrams { get; init; } = new();
     public long MemoryBudget { get; init; } = 8 << 20;
+
+    /// <summary>Makes what knows where guest addresses are, once there is what that needs; else all are at the guest's station.</summary>
+    public Func<StackHarness, IGuestStations>? Stations { get; init; }
 }
 
 /// <summary>What services are made of.</summary>
@@ -50,7 +53,9 @@ public sealed class StackHarness
         Udp = new UdpEngine<FakeWorld>(world, Sender, Plan, gate, Pool, Timers, Counters, options.Datagrams);
         Icmp = new IcmpEngine<FakeWorld>(world, Sender, Plan, gate, Timers, Counters, options.Datagrams, Tcp);
         Reassembler = new Reassembler<FakeWorld>(Pool, Sender, Plan, Timers, Counters, options.Datagrams);
-        Forwards = new UdpForwards<FakeWorld>(world, Sender, Plan, gate, new KnownStation(), Pool, Timers, Counters);
+        IGuestStations stations = options.Stations?.Invoke(this) ?? new KnownStation();
+        Tcp.Stations = Udp.Stations = Icmp.Stations = stations;
+        Forwards = new UdpForwards<FakeWorld>(world, Sender, Plan, gate, stations, Pool, Timers, Counters);
         Dispatcher = new Dispatcher(Timers, Counters, Reports.Add);
         Dispatcher.SetIngress(new GuestIngress<FakeWorld>(
             Sender, Plan, Services, Tcp, Udp, Icmp, Reassembler, Pool, Counters, Forwards));
@@ -148,7 +153,7 @@ public sealed class StackHarness
             return true;
         }
 
-        public void Doubt(IpAddress guest, Instant now)
+        public void Doubt(IpAddress guest, MacAddress station, Instant now)
         {
         }
     }

@@ -19,10 +19,12 @@ namespace Slirp.Core.Flows;
 /// (<see cref="ErrorRelay{TWorld}"/>); what a send says at once becomes the error a router would have sent. A send may
 /// return the error of an earlier datagram, to any destination: the kernel hands such an error out once, so the same send
 /// is tried again and its second answer counts.</para>
+/// <para><b>Stations.</b> What comes from outside goes where the guest endpoint last sent from. A guest that only listens is
+/// asked now and then whether it is still there, and its mappings follow when it says that it is elsewhere.</para>
 /// <para><b>Kernel assumptions.</b> ip(7) IP_RECVERR: errors set SO_ERROR and are queued with the failed destination; a
 /// send that fails leaves nothing half sent.</para>
 /// </remarks>
-public abstract class DatagramEngine<TMapping, TWorld> : IEngine
+public abstract class DatagramEngine<TMapping, TWorld> : IEngine, IStationUser
     where TMapping : DatagramMapping, new()
     where TWorld : struct, IWorld
 {
@@ -49,6 +51,9 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
     }
 
     public MappingTable<TMapping, TWorld> Mappings { get; }
+
+    /// <summary>Who is asked where a guest is that has said nothing for long; null if nobody is.</summary>
+    public IGuestStations? Stations { get; set; }
 
     /// <summary>Some mapping has more to read than its last turn allowed.</summary>
     public virtual bool HasWork => Mappings.ReadyCount > 0;
@@ -103,6 +108,15 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
             if (!_world.TryGetLocalAddress(mapping.Socket, out IpAddress local) || !addresses.HasLost(local)) continue;
             Mappings.Close(mapping);
             CountClosed(1);
+        }
+    }
+
+    public void FollowStations(IStationMoves moves, Instant now)
+    {
+        for (int slot = 0; slot < Mappings.SlotCount; slot++)
+        {
+            if (Mappings.At(slot) is { } mapping && moves.TryFindMove(mapping.Key.Guest.Address, mapping.GuestMac, out MacAddress station))
+                mapping.GuestMac = station;
         }
     }
 
@@ -173,6 +187,15 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine
         if (error is HostError.NotSupported or HostError.AddressNotAvailable or HostError.AccessDenied)
             Sender.SendIcmpError(source, Plan.GatewayFor(guest), IcmpError.From(error, guest.IsIpv4), ipPacket, now);
         return error;
+    }
+
+    /// <summary>Where to send what came for the guest endpoint.</summary>
+    private protected MacAddress StationOf(TMapping mapping, Instant now)
+    {
+        if (now < mapping.DoubtAt) return mapping.GuestMac;
+        mapping.DoubtAt = now + IGuestStations.Reachable;
+        Stations?.Doubt(mapping.Key.Guest.Address, mapping.GuestMac, now);
+        return mapping.GuestMac;
     }
 
     /// <summary>Sends one datagram or a train, one by one if the host refuses it as a train.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Slirp.Core.Network;
 using Slirp.Core.Timers;
 using Slirp.Core.World;
 using Slirp.Wire;
@@ -16,8 +17,11 @@ public abstract class DatagramMapping : IFlow
     public int Generation { get; set; }
     public HostSocket Socket { get; internal set; } = HostSocket.None;
 
-    /// <summary>The station the guest endpoint was last seen at: where answers go.</summary>
+    /// <summary>The station the guest endpoint was last seen at, or said since that it is at: where answers go.</summary>
     public MacAddress GuestMac { get; internal set; }
+
+    /// <summary>When the guest is to be asked whether it is still there, if it has said nothing until then.</summary>
+    internal Instant DoubtAt { get; set; }
 
     /// <summary>Which of its addresses the gateway answers from: the one the guest last used.</summary>
     public IpAddress Gateway { get; internal set; }
@@ -59,6 +63,9 @@ public abstract class DatagramMapping : IFlow
         _remoteCount = Math.Min(_remoteCount + 1, RemoteCache.Length);
     }
 
+    /// <summary>The guest endpoint has spoken, so it is there.</summary>
+    internal void Hear(MacAddress source, Instant now) => (GuestMac, DoubtAt) = (source, now + IGuestStations.Reachable);
+
     internal void ForgetRemotes() => _remoteCount = _nextRemote = 0;
 
     /// <summary>Makes it as good as new for another guest endpoint.</summary>
@@ -67,6 +74,7 @@ public abstract class DatagramMapping : IFlow
         Key = key;
         Socket = HostSocket.None;
         GuestMac = default;
+        DoubtAt = Instant.Never;
         Gateway = default;
         Deadline = Instant.Never;
         Timer = default;

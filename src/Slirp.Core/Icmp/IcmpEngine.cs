@@ -109,7 +109,7 @@ public sealed class IcmpEngine<TWorld>(
             if (refusal != HostError.None) return;
         }
         if (!isKnown) mapping!.RememberRemote(remote, host);
-        mapping!.GuestMac = source;
+        mapping!.Hear(source, now);
         Mappings.Touch(mapping, now + Limits.PingIdle);
         Counters.IcmpEchoes++;
         Fail(mapping, host, Send(mapping, host, message, options), ipPacket, now);
@@ -124,7 +124,7 @@ public sealed class IcmpEngine<TWorld>(
         }
         IpAddress from = ErrorRelay<TWorld>.MapToGuest(info.Source.Address, mapping.Gateway);
         var reply = new IcmpHeader((byte)icmp.Type, 0, (uint)mapping.Identifier << 16 | icmp.Sequence);
-        Sender.SendIcmp(mapping.GuestMac, from, mapping.Key.Guest.Address, reply, icmp.Body, info.TrafficClass);
+        Sender.SendIcmp(StationOf(mapping, now), from, mapping.Key.Guest.Address, reply, icmp.Body, info.TrafficClass);
         Mappings.Touch(mapping, now + Limits.PingIdle);
     }
 

@@ -76,6 +76,9 @@ public struct RttEstimator
     /// measured (Karn; RFC 6298 section 5), else a round trip that has grown beyond the timeout would never be.</summary>
     public void OnProgress() => TimeoutCount = 0;
 
+    /// <summary>The silence had another cause than the path; how often something was sent in vain still counts.</summary>
+    public void ForgetBackOff() => _backoff = 0;
+
     /// <summary>The connection is open: what its SYN had to wait for does not count any more.</summary>
     public void Restart() => _backoff = TimeoutCount = 0;
 }

@@ -52,16 +52,16 @@ public sealed partial class TcpEngine<TWorld>
         if (mss >= flow.Mss) return false;
         SetPayloadLimit(flow, mss);
         // What is under way goes again in the flow's turn: once, however many errors came in the meantime.
-        flow.IsNarrowed = true;
+        flow.BeginsAgain = true;
         Enqueue(flow);
         return true;
     }
 
-    /// <summary>What is under way was too large and never arrived. That is no congestion; but the link is not the whole path, as
-    /// was taken for granted, so sending starts as into any other (RFC 6928 section 2).</summary>
+    /// <summary>What is under way never arrived. That is no congestion; but the link is not the whole path, or not the one that
+    /// was measured, so sending starts as into any other (RFC 6928 section 2).</summary>
     private void BeginAgain(TcpFlow flow)
     {
-        flow.IsNarrowed = false;
+        flow.BeginsAgain = false;
         if (!flow.IsSynchronized || flow.Sent is not { Count: > 0 }) return;
         flow.Cwnd = Math.Min(flow.Cwnd, Math.Min(10 * flow.Mss, Math.Max(2 * flow.Mss, 14_600)));
         flow.BeforeTimeout = null;

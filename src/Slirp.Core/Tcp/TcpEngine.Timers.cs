@@ -106,6 +106,7 @@ public sealed partial class TcpEngine<TWorld>
         }
         _counters.TcpRetransmitTimeouts++;
         flow.Rtt.BackOff();
+        if (flow.Rtt.TimeoutCount >= TimeoutsBeforeDoubt) DoubtStation(flow, now);
         SendLost(flow, now);
         StartRetransmitTimer(flow, now);
         Enqueue(flow);
@@ -135,11 +136,9 @@ public sealed partial class TcpEngine<TWorld>
         _counters.TcpRetransmitTimeouts++;
         flow.Rtt.BackOff();
         flow.TimedSequence = null;
-        if (flow.IsInbound && Stations is { } stations)
-        {
-            stations.Doubt(flow.Key.Guest.Address, now);
-            if (stations.TryFind(flow.Key.Guest.Address, now, out MacAddress station)) flow.GuestMac = station;
-        }
+        DoubtStation(flow, now);
+        // A guest that was asked for meanwhile, or in another's name, has answered.
+        if (flow.IsInbound && Stations?.TryFind(flow.Key.Guest.Address, now, out MacAddress station) == true) flow.GuestMac = station;
         SendSyn(flow, now);
     }
 
@@ -192,8 +191,11 @@ public sealed partial class TcpEngine<TWorld>
             else Abort(flow, CloseReason.GuestSilent);
             return;
         }
+        if (flow.UnansweredProbes > 0) DoubtStation(flow, now);
         flow.UnansweredProbes++;
         flow.LastProbe = now;
-        SendSegment(flow, flow.SndUna - 1, TcpFlags.Ack, default, now);
+        SendProbe(flow, now);
     }
+
+    private void SendProbe(TcpFlow flow, Instant now) => SendSegment(flow, flow.SndUna - 1, TcpFlags.Ack, default, now);
 }

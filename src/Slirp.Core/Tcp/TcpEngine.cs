@@ -195,7 +195,7 @@ public sealed partial class TcpEngine<TWorld> : IEngine where TWorld : struct, I
     private void Run(TcpFlow flow, Instant now)
     {
         FlushToHost(flow);
-        if (flow.IsNarrowed) BeginAgain(flow);
+        if (flow.BeginsAgain) BeginAgain(flow);
         PumpToGuest(flow, now);
         if (flow.Guest == GuestTcpState.Closed) return;
         if (flow.AckPending) SendAck(flow, now);

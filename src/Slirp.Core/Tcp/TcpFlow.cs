@@ -16,7 +16,7 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     public int Index { get; set; }
     public int Generation { get; set; }
 
-    /// <summary>The station that opened it; frames go back there.</summary>
+    /// <summary>The station that spoke last; frames go back there, until the guest says that it is elsewhere.</summary>
     internal MacAddress GuestMac = guestMac;
 
     internal HostSocket Socket = HostSocket.None;
@@ -71,8 +71,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     /// <summary>When the congestion window was cut last: what was sent before that, and is lost, is what it was cut for.</summary>
     internal Instant ReducedAt;
 
-    /// <summary>A link behind the guest is narrower than what is under way.</summary>
-    internal bool IsNarrowed;
+    /// <summary>What is under way never arrived: it was too large for a link behind the guest, or went where the guest is no
+    /// more. In the flow's turn it goes again.</summary>
+    internal bool BeginsAgain;
     internal SequenceNumber Recover;
     internal SentRanges? Sent; // from the first data on
     internal Rack Rack;

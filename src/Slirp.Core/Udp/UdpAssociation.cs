@@ -18,6 +18,9 @@ internal sealed class UdpAssociation : IFlow
 
     public UdpForwardPort? Port { get; set; }
     public MacAddress Station { get; set; }
+
+    /// <summary>Once it has answered: when the guest is to be asked whether it is still there, if it says nothing until then.</summary>
+    public Instant DoubtAt { get; set; }
     public uint InterfaceIndex { get; set; }
 
     /// <summary>The guest has answered.</summary>

@@ -79,7 +79,7 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
             Counters.UdpMappingsOpened++;
         }
         if (!isKnown) mapping!.RememberRemote(to, host);
-        mapping!.GuestMac = source;
+        mapping!.Hear(source, now);
         if (Plan.IsGateway(to.Address)) mapping.Gateway = to.Address;
         Mappings.Touch(mapping, DeadlineAfterQuestion(mapping, to.Port, now));
 
@@ -108,7 +108,7 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
     private protected override void Deliver(UdpMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now)
     {
         var source = new IpEndpoint(ErrorRelay<TWorld>.MapToGuest(info.Source.Address, mapping.Gateway), info.Source.Port);
-        Sender.SendUdp(mapping.GuestMac, source, mapping.Key.Guest, message, info.SegmentSize, info.TrafficClass);
+        Sender.SendUdp(StationOf(mapping, now), source, mapping.Key.Guest, message, info.SegmentSize, info.TrafficClass);
         Mappings.Touch(mapping, DeadlineAfterAnswers(mapping, DatagramSends.CountOf(message.Length, info.SegmentSize), now));
     }
 

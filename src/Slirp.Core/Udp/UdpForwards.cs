@@ -27,7 +27,7 @@ namespace Slirp.Core.Udp;
 /// <para><b>Kernel assumptions.</b> udp(7), ip(7) IP_PKTINFO; without IP_RECVERR an unconnected UDP socket is not told of
 /// ICMP errors, so one remote that has gone cannot disturb the others.</para>
 /// </remarks>
-public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
+public sealed partial class UdpForwards<TWorld> : IStationUser where TWorld : struct, IWorld
 {
     /// <summary>Receives per port and turn: each may be 64 KiB of coalesced datagrams.</summary>
     private const int ReceivesPerTurn = 32;
@@ -88,6 +88,16 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         }
     }
 
+    public void FollowStations(IStationMoves moves, Instant now)
+    {
+        for (int slot = 0; slot < _table.SlotCount; slot++)
+        {
+            if (_table.At(slot) is UdpAssociation association
+                && moves.TryFindMove(association.Key.Guest.Address, association.Station, out MacAddress station))
+                association.Station = station;
+        }
+    }
+
     public void OnReadable(UdpForwardPort port, Instant now)
     {
         if (port.IsRemoved) return;
@@ -129,7 +139,7 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         ReadOnlySpan<byte> ipPacket, Instant now)
     {
         if (_table.Count == 0 || !_table.TryFind(new FlowKey(from, to), out UdpAssociation? association)) return false;
-        association.Station = source;
+        (association.Station, association.DoubtAt) = (source, now + IGuestStations.Reachable);
         Touch(association, isAnswer: true, now);
         UdpForwardPort port = association.Port!;
         DatagramOptions options = asSent with
@@ -211,11 +221,24 @@ public sealed partial class UdpForwards<TWorld> where TWorld : struct, IWorld
         UdpAssociation? association = Find(outside) ?? Open(port, outside, info.InterfaceIndex, now);
         if (association is null) return;
         Touch(association, isAnswer: false, now);
-        // The guest's own datagrams tell where it is; until there is one, what is known may become better.
-        if (!association.IsAnswered && _stations.TryFind(port.Guest.Address, now, out MacAddress station))
-            association.Station = station;
         _sender.SendUdp(
-            association.Station, association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass);
+            StationOf(association, now), association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass);
+    }
+
+    /// <summary>The guest's own datagrams tell where it is; until there is one, what is known may become better.</summary>
+    private MacAddress StationOf(UdpAssociation association, Instant now)
+    {
+        IpAddress guest = association.Key.Guest.Address;
+        if (!association.IsAnswered)
+        {
+            if (_stations.TryFind(guest, now, out MacAddress station)) association.Station = station;
+        }
+        else if (now >= association.DoubtAt)
+        {
+            association.DoubtAt = now + IGuestStations.Reachable;
+            _stations.Doubt(guest, association.Station, now);
+        }
+        return association.Station;
     }
 
     /// <summary>Multicast or broadcast: no one to answer, and no address to answer from.</summary>

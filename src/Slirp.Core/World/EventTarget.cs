@@ -22,6 +22,9 @@ public enum EventKind : byte
 
     /// <summary>A timer: memory that was not used for a while goes back to the system.</summary>
     PoolTrim,
+
+    /// <summary>A timer: a guest address is at another station, and flows follow it.</summary>
+    StationMove,
 }
 
 /// <summary>A typed, generation-checked reference, the 64 bits that epoll hands back:

@@ -12,8 +12,8 @@ namespace Slirp.Services.Neighbours;
 /// when it checks that nobody else has it (duplicate address detection); a check for one of ours is answered to all
 /// nodes, so that the guest gives it up.</para>
 /// <para>Invariants: nothing is answered or learnt from a message whose hop limit is not 255, so it came from our link; the
-/// guest's own router advertisements and redirects change nothing here. Neighbour unreachability detection is not ours to
-/// do: a station that has gone is asked for again when a forward needs it (<c>GuestStations</c>).</para>
+/// guest's own router advertisements and redirects change nothing here. Of neighbour unreachability detection there is what
+/// <see cref="GuestStations{TWorld}"/> asks when nobody answers.</para>
 /// <para>Sources: RFC 4861 sections 6.1.1, 6.2.6, 7.1.1, 7.1.2, 7.2.3, 7.2.4; RFC 4862 section 5.4.3.</para>
 /// </remarks>
 public sealed class NeighbourDiscovery<TWorld>(

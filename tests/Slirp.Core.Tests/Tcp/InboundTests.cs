@@ -72,7 +72,7 @@ public sealed class InboundTests : TcpConversation
             return guest == Listener.Address && _isDoubted;
         }
 
-        public void Doubt(IpAddress guest, Instant now) => _isDoubted = true;
+        public void Doubt(IpAddress guest, MacAddress station, Instant now) => _isDoubted = true;
     }
 
     /// <summary>Scenario O5: connections that the guest does not answer give way to later ones, open ones never do.</summary>

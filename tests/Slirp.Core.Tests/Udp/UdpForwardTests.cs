@@ -25,25 +25,10 @@ public class UdpForwardTests
     private readonly Counters _counters = new();
     private readonly TimerWheel _timers;
     private readonly FramePool _pool = new(4 << 20, poison: true);
-    private readonly Stations _stations = new();
+    private readonly FakeStations _stations = new();
     private readonly FrameSender<FakeWorld> _sender;
     private readonly UdpForwards<FakeWorld> _forwards;
     private readonly Dictionary<FakeSocket, UdpForwardPort> _ports = [];
-
-    private sealed class Stations : IGuestStations
-    {
-        public bool IsKnown { get; set; } = true;
-
-        public bool TryFind(IpAddress guest, Instant now, out MacAddress station)
-        {
-            station = FrameFactory.GuestMac;
-            return IsKnown;
-        }
-
-        public void Doubt(IpAddress guest, Instant now)
-        {
-        }
-    }
 
     public UdpForwardTests() : this(new UdpForwardLimits { Associations = 8 })
     {
