@@ -122,6 +122,7 @@ public sealed partial class Worker : IDisposable
         Watch(_wakeup.Fd, EventKind.Wakeup);
         Watch(_tap, EventKind.Link);
         _tcp.Stations = _udp.Stations = _icmp.Stations = stations;
+        _icmp.DatagramSources = [_udp, udpForwards];
         stations.Serve(_tcp, _udp, _icmp, udpForwards);
     }
 

@@ -33,6 +33,7 @@ internal sealed class DatagramHarness
         var gate = new FlowGate(Map);
         Udp = new UdpEngine<FakeWorld>(world, Sender, plan, gate, Pool, Timers, Counters, limits);
         Icmp = new IcmpEngine<FakeWorld>(world, Sender, plan, gate, Timers, Counters, limits);
+        Icmp.DatagramSources = [Udp];
         Udp.Stations = Icmp.Stations = Stations;
     }
 

@@ -30,6 +30,36 @@ public class GuestErrorTests
             Assert.Equal((Length, sent), (length, hash));
         });
 
+    /// <summary>What does not pass is lost, as on any path; by the time that what was sent after it has arrived, it is known why.</summary>
+    [EndToEndTheory(SlirpnetOnly = true)]
+    [InlineData(V4, 1500, 1400, 1452)]
+    [InlineData(V6, 1500, 1400, 1452)]
+    [InlineData(V6, 1500, 1280, 4000)]
+    [InlineData(V6, 65520, 1400, 20_000)]
+    public Task Datagrams_to_who_is_behind_it_come_in_fragments(AddressFamily family, int mtu, int narrow, int length) =>
+        GuestNetwork.WithAsync(new SlirpPlan { Mtu = mtu, OwnHost = true }, async network =>
+        {
+            await using TestNamespace behind = await BehindAsync(network, mtu, narrow);
+            using Socket server = network.Host.CreateSocket(family, SocketType.Dgram, ProtocolType.Udp);
+            server.Bind(new IPEndPoint(GuestNetwork.Loopback(family), 0));
+            using Socket client = behind.CreateSocket(family, SocketType.Dgram, ProtocolType.Udp);
+            var asSeen = new IPEndPoint(GuestNetwork.Gateway(family), ((IPEndPoint)server.LocalEndPoint!).Port);
+            await client.SendToAsync(new byte[1], asSeen);
+            EndPoint mapping = (await server.ReceiveFromAsync(new byte[9], server.LocalEndPoint!).WithinAsync("a question")).RemoteEndPoint;
+            if (family == V6)
+            {
+                await server.SendToAsync(new byte[length], mapping);
+                // From another port, or both would go on as one train, and be lost as one.
+                using Socket other = network.Host.CreateSocket(family, SocketType.Dgram, ProtocolType.Udp);
+                await other.SendToAsync(new byte[1], mapping);
+                Assert.Equal(1, await client.ReceiveAsync(new byte[length]).WithinAsync("what is small"));
+                await client.SendToAsync(new byte[1], asSeen);
+                await server.ReceiveAsync(new byte[9]).WithinAsync("another question");
+            }
+            await server.SendToAsync(new byte[length], mapping);
+            Assert.Equal(length, await client.ReceiveAsync(new byte[length]).WithinAsync("what is large"));
+        });
+
     [EndToEndTheory(SlirpnetOnly = true, Tools = "nft")]
     [InlineData("127.0.0.1")]
     [InlineData("::1")]

@@ -56,6 +56,7 @@ public sealed class StackHarness
         IGuestStations stations = options.Stations?.Invoke(this) ?? new KnownStation();
         Tcp.Stations = Udp.Stations = Icmp.Stations = stations;
         Forwards = new UdpForwards<FakeWorld>(world, Sender, Plan, gate, stations, Pool, Timers, Counters);
+        Icmp.DatagramSources = [Udp, Forwards];
         Dispatcher = new Dispatcher(Timers, Counters, Reports.Add);
         Dispatcher.SetIngress(new GuestIngress<FakeWorld>(
             Sender, Plan, Services, Tcp, Udp, Icmp, Reassembler, Pool, Counters, Forwards));

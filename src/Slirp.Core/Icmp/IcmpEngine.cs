@@ -22,12 +22,14 @@ namespace Slirp.Core.Icmp;
 /// <para><b>Errors.</b> "Unreachable" and "time exceeded" about an echo request come through the error queue and go to the
 /// guest (<see cref="ErrorRelay{TWorld}"/>). Where the host forbids ping sockets (sysctl net.ipv4.ping_group_range), the
 /// guest is told that its request is prohibited, and <see cref="PingForbidden"/> is for the owner to be told once.</para>
-/// <para><b>Everything else</b> from the guest: its errors are about packets that we made. Those about TCP are TCP's; for
-/// others the host's sockets have no use. They are counted and dropped like requests for time or address masks, which are
+/// <para><b>Everything else</b> from the guest: its errors are about packets that we made. Those about TCP are TCP's. Of those
+/// about datagrams one is heeded: that an IPv6 datagram, which nobody on the way may fragment, is too large for a link behind
+/// the guest (RFC 8201 section 4), if it quotes a conversation that there is. For others the host's sockets have no use. They
+/// are counted and dropped like requests for time or address masks, which are
 /// answered by nobody today.</para>
 /// <para><b>Kernel assumptions.</b> Ping sockets take whole echo requests with code 0 only, set identifier and checksum, and
 /// give whole replies that answer them; errors quote from the ICMP header on.</para>
-/// <para><b>Sources.</b> RFC 792, RFC 1122 section 3.2.2.6, RFC 4443 section 4, RFC 5508.</para>
+/// <para><b>Sources.</b> RFC 792, RFC 1122 section 3.2.2.6, RFC 4443 section 4, RFC 5508, RFC 8201.</para>
 /// </remarks>
 public sealed class IcmpEngine<TWorld>(
     TWorld world, FrameSender<TWorld> sender, NetworkPlan plan, FlowGate gate, TimerWheel timers, Counters counters,
@@ -40,6 +42,9 @@ public sealed class IcmpEngine<TWorld>(
 
     /// <summary>The host has refused a ping socket for want of permission.</summary>
     public bool PingForbidden { get; private set; }
+
+    /// <summary>Who else sends datagrams to the guest, and wants to know how large they may be.</summary>
+    public IReadOnlyList<IDatagramSource> DatagramSources { get; set; } = [];
 
     private protected override DropReason SendFailed => DropReason.PingUnavailable;
 
@@ -66,7 +71,7 @@ public sealed class IcmpEngine<TWorld>(
         }
         if ((byte)icmp.Type != RequestType(from))
         {
-            if (!IsHeardByTcp(icmp, to)) Counters.Drop(DropReason.IcmpNotSupported);
+            if (!IsHeardByTcp(icmp, to) && !IsHeardByDatagrams(icmp, to, now)) Counters.Drop(DropReason.IcmpNotSupported);
             return;
         }
         if (icmp.Code != 0)
@@ -77,7 +82,7 @@ public sealed class IcmpEngine<TWorld>(
         if (Plan.IsOurs(to))
         {
             var reply = new IcmpHeader(ReplyType(to), 0, icmp.RestOfHeader);
-            Sender.SendIcmp(source, to, from, reply, icmp.Body, trafficClass);
+            Sender.SendIcmp(source, to, from, reply, icmp.Body, trafficClass, pathMtu: Sender.MtuTo(from, now));
             Counters.IcmpEchoes++;
             return;
         }
@@ -90,6 +95,24 @@ public sealed class IcmpEngine<TWorld>(
         tcp is not null
         && QuotedSegment.TryParse(icmp.Body, to.IsIpv4, out QuotedSegment about) && about.Source.Address == to
         && tcp.TryHear(new IcmpHeader((byte)icmp.Type, icmp.Code, icmp.RestOfHeader), about);
+
+    private bool IsHeardByDatagrams(in IcmpView icmp, IpAddress to, Instant now)
+    {
+        if (to.IsIpv4 || (byte)icmp.Type != (byte)Icmpv6Type.PacketTooBig) return false;
+        if (!QuotedDatagram.TryParse(icmp.Body, out QuotedDatagram about) || about.Source.Address != to) return false;
+        if (about.PacketLength <= icmp.RestOfHeader || !MayHaveSent(about)) return false;
+        return Sender.TryNarrow(about.Destination.Address, (int)icmp.RestOfHeader, now);
+    }
+
+    private bool MayHaveSent(in QuotedDatagram about)
+    {
+        if (about.Protocol == IpProtocol.Icmpv6) return Mappings.TryFind(new FlowKey(about.Destination, default), out _);
+        foreach (IDatagramSource source in DatagramSources)
+        {
+            if (source.MayHaveSent(about.Source, about.Destination)) return true;
+        }
+        return false;
+    }
 
     private void Forward(
         MacAddress source, IpEndpoint guest, IpAddress to, ReadOnlySpan<byte> message, in DatagramOptions options,
@@ -124,7 +147,9 @@ public sealed class IcmpEngine<TWorld>(
         }
         IpAddress from = ErrorRelay<TWorld>.MapToGuest(info.Source.Address, mapping.Gateway);
         var reply = new IcmpHeader((byte)icmp.Type, 0, (uint)mapping.Identifier << 16 | icmp.Sequence);
-        Sender.SendIcmp(StationOf(mapping, now), from, mapping.Key.Guest.Address, reply, icmp.Body, info.TrafficClass);
+        Sender.SendIcmp(
+            StationOf(mapping, now), from, mapping.Key.Guest.Address, reply, icmp.Body, info.TrafficClass,
+            pathMtu: Sender.MtuTo(mapping.Key.Guest.Address, now));
         Mappings.Touch(mapping, now + Limits.PingIdle);
     }
 

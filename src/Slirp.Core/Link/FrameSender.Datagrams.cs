@@ -29,15 +29,16 @@ public sealed partial class FrameSender<TWorld>
     /// maybe shorter, that stand in <paramref name="payload"/> one after the other.</summary>
     /// <param name="trafficClass">IPv4 TOS or IPv6 traffic class.</param>
     /// <param name="dontFragment">IPv4 DF; without effect on a datagram that must be fragmented to pass at all.</param>
+    /// <param name="pathMtu">As <see cref="MtuTo"/> says; without it the link's own.</param>
     /// <returns>Ok, or the first failure; what would have come after it was not tried.</returns>
     public LinkResult SendUdp(
         MacAddress to, IpEndpoint source, IpEndpoint destination, ReadOnlySpan<byte> payload, int segmentSize,
-        byte trafficClass, bool dontFragment = false)
+        byte trafficClass, bool dontFragment = false, int pathMtu = int.MaxValue)
     {
         if (segmentSize <= 0 || segmentSize >= payload.Length)
-            return SendDatagrams(to, source, destination, payload, 0, trafficClass, dontFragment);
+            return SendDatagrams(to, source, destination, payload, 0, trafficClass, dontFragment, pathMtu);
         int perFrame = segmentSize;
-        if (HasUdpSegmentation && segmentSize + UdpBuilder.HeaderLength + IpHeaderLength(destination) <= mtu)
+        if (HasUdpSegmentation && segmentSize + UdpBuilder.HeaderLength + IpHeaderLength(destination) <= Math.Min(mtu, pathMtu))
         {
             // The IPv4 total length counts its own header, the IPv6 payload length does not; keep one limit for both.
             perFrame = (MaxIpLength - Ipv6Builder.HeaderLength - UdpBuilder.HeaderLength) / segmentSize * segmentSize;
@@ -48,20 +49,21 @@ public sealed partial class FrameSender<TWorld>
             ReadOnlySpan<byte> batch = payload[..Math.Min(perFrame, payload.Length)];
             payload = payload[batch.Length..];
             int gsoSize = batch.Length > segmentSize ? segmentSize : 0;
-            result = SendDatagrams(to, source, destination, batch, gsoSize, trafficClass, dontFragment);
+            result = SendDatagrams(to, source, destination, batch, gsoSize, trafficClass, dontFragment, pathMtu);
         }
         return result;
     }
 
     private LinkResult SendDatagrams(
         MacAddress to, IpEndpoint source, IpEndpoint destination, ReadOnlySpan<byte> payload, int gsoSize,
-        byte trafficClass, bool dontFragment)
+        byte trafficClass, bool dontFragment, int pathMtu)
     {
         bool v4 = destination.Address.IsIpv4;
         int length = UdpBuilder.HeaderLength + payload.Length;
         int ipHeaderLength = IpHeaderLength(destination.Address);
-        if (gsoSize == 0 && ipHeaderLength + length > mtu)
-            return SendUdpFragments(to, source, destination, payload, trafficClass);
+        int limit = Math.Min(mtu, pathMtu);
+        if (gsoSize == 0 && ipHeaderLength + length > limit)
+            return SendUdpFragments(to, source, destination, payload, trafficClass, limit);
 
         Span<byte> headers = stackalloc byte[MaxHeaders];
         int l4 = IpOffset + ipHeaderLength;
@@ -84,7 +86,7 @@ public sealed partial class FrameSender<TWorld>
     }
 
     private LinkResult SendUdpFragments(
-        MacAddress to, IpEndpoint source, IpEndpoint destination, ReadOnlySpan<byte> payload, byte trafficClass)
+        MacAddress to, IpEndpoint source, IpEndpoint destination, ReadOnlySpan<byte> payload, byte trafficClass, int limit)
     {
         int length = UdpBuilder.HeaderLength + payload.Length;
         if (length > MaxUpperLength(destination.Address)) return RefuseTooBig();
@@ -93,20 +95,20 @@ public sealed partial class FrameSender<TWorld>
         uint sum = InternetChecksum.PseudoHeader(source.Address, destination.Address, IpProtocol.Udp, length);
         ushort checksum = InternetChecksum.Finish(InternetChecksum.Sum(payload, InternetChecksum.Sum(udp, sum)));
         UdpBuilder.WriteChecksum(udp, checksum == 0 ? (ushort)0xffff : checksum);
-        return SendFragments(to, source.Address, destination.Address, IpProtocol.Udp, udp, payload, trafficClass, HopLimit);
+        return SendFragments(to, source.Address, destination.Address, IpProtocol.Udp, udp, payload, trafficClass, HopLimit, limit);
     }
 
     /// <summary>Sends <paramref name="l4Header"/> and <paramref name="payload"/>, its checksum finished, in pieces that fit
-    /// the MTU. Stops at the first piece that is lost: the others would be useless.</summary>
+    /// the limit. Stops at the first piece that is lost: the others would be useless.</summary>
     /// <param name="l4Header">Eight octets: the first piece holds at least them.</param>
     private LinkResult SendFragments(
         MacAddress to, IpAddress source, IpAddress destination, IpProtocol protocol,
-        ReadOnlySpan<byte> l4Header, ReadOnlySpan<byte> payload, byte trafficClass, byte hopLimit)
+        ReadOnlySpan<byte> l4Header, ReadOnlySpan<byte> payload, byte trafficClass, byte hopLimit, int limit)
     {
         Debug.Assert(l4Header.Length == SmallestStep, "the first fragment must hold the L4 header");
         bool v4 = destination.IsIpv4;
         int headerLength = v4 ? Ipv4Builder.HeaderLength : Ipv6Builder.HeaderLength + Ipv6FragmentBuilder.HeaderLength;
-        int step = Math.Max(SmallestStep, mtu - headerLength & ~7);
+        int step = Math.Max(SmallestStep, limit - headerLength & ~7);
         int total = l4Header.Length + payload.Length;
         uint identification = v4 ? _identification4.Next() : _identification6.Next();
         Span<byte> headers = stackalloc byte[MaxHeaders];

@@ -27,9 +27,10 @@ public sealed partial class FrameSender<TWorld>
     }
 
     /// <summary>Sends a message given as its header's fields and its body, in fragments if it must be.</summary>
+    /// <param name="pathMtu">As <see cref="MtuTo"/> says; without it the link's own.</param>
     public LinkResult SendIcmp(
         MacAddress to, IpAddress source, IpAddress destination, in IcmpHeader header, ReadOnlySpan<byte> body,
-        byte trafficClass = 0, byte hopLimit = HopLimit)
+        byte trafficClass = 0, byte hopLimit = HopLimit, int pathMtu = int.MaxValue)
     {
         bool v4 = destination.IsIpv4;
         int length = IcmpBuilder.HeaderLength + body.Length;
@@ -41,8 +42,9 @@ public sealed partial class FrameSender<TWorld>
         int l4 = IpOffset + ipHeaderLength;
         Span<byte> icmp = headers.Slice(l4, IcmpBuilder.HeaderLength);
         WriteIcmpHeader(icmp, header, body, v4 ? 0 : InternetChecksum.PseudoHeader(source, destination, protocol, length));
-        if (ipHeaderLength + length > mtu)
-            return SendFragments(to, source, destination, protocol, icmp, body, trafficClass, hopLimit);
+        int limit = Math.Min(mtu, pathMtu);
+        if (ipHeaderLength + length > limit)
+            return SendFragments(to, source, destination, protocol, icmp, body, trafficClass, hopLimit, limit);
         if (v4)
         {
             Ipv4Builder.Write(headers[IpOffset..], new Ipv4Fields(

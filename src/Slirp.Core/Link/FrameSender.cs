@@ -25,10 +25,23 @@ public sealed partial class FrameSender<TWorld>(
     private const int IpOffset = VirtioNetHeader.Length + EthernetView.HeaderLength;
 
     private TWorld _world = world;
+    private readonly NarrowPaths _narrow = new();
     private ushort _identification = (ushort)Random.Shared.Next();
 
     /// <summary>IP octets, as the kernel counts.</summary>
     public int Mtu => mtu;
+
+    /// <summary>The most that a datagram to a guest address may have to arrive in one piece.</summary>
+    public int MtuTo(IpAddress guest, Instant now) => _narrow.IsEmpty || guest.IsIpv4 ? mtu : Math.Min(mtu, _narrow.MtuTo(guest, now));
+
+    /// <summary>A link on the way to a guest address lets no more pass than this, in octets of IPv6.</summary>
+    /// <returns>False if that is nothing new.</returns>
+    public bool TryNarrow(IpAddress guest, int pathMtu, Instant now)
+    {
+        if (Math.Max(pathMtu, NarrowPaths.SmallestMtu) >= MtuTo(guest, now)) return false;
+        _narrow.Learn(guest, pathMtu, now);
+        return true;
+    }
 
     private bool HasChecksumOffload => (offloads & LinkOffloads.Checksum) != 0;
 

@@ -1,5 +1,6 @@
 using Slirp.Core.Flows;
 using Slirp.Core.Icmp;
+using Slirp.Core.Link;
 using Slirp.Wire;
 
 namespace Slirp.Core.Tcp;
@@ -10,9 +11,6 @@ namespace Slirp.Core.Tcp;
 // (RFC 8201 leaves that to the sender): a new flow finds out for itself.
 public sealed partial class TcpEngine<TWorld>
 {
-    /// <summary>RFC 8200 section 5.</summary>
-    private const int SmallestMtu6 = 1280;
-
     /// <summary>Takes an ICMP error about a segment.</summary>
     /// <returns>False if it is about none that is under way, or says what changes nothing.</returns>
     public bool TryHear(in IcmpHeader error, in QuotedSegment about)
@@ -47,7 +45,7 @@ public sealed partial class TcpEngine<TWorld>
             if (packetLength > flow.Mss + headers) return false;
             mtu = IcmpError.PlateauBelow(packetLength);
         }
-        if (!flow.IsIpv4) mtu = Math.Max(mtu, SmallestMtu6);
+        if (!flow.IsIpv4) mtu = Math.Max(mtu, NarrowPaths.SmallestMtu);
         int mss = Math.Max(mtu - headers, SmallestMss);
         if (mss >= flow.Mss) return false;
         SetPayloadLimit(flow, mss);

@@ -36,7 +36,7 @@ namespace Slirp.Core.Udp;
 /// fit the path, there are too many, or the interface cannot finish checksums; then they go one by one. Turns and errors: <see cref="DatagramEngine{TMapping,TWorld}"/>.</para>
 /// <para><b>Sources.</b> RFC 768, RFC 4787, RFC 1191, RFC 8085.</para>
 /// </remarks>
-public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where TWorld : struct, IWorld
+public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld>, IDatagramSource where TWorld : struct, IWorld
 {
     private const ushort DnsPort = 53;
 
@@ -92,6 +92,8 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
             SendNow(mapping, host, payload, options, ipPacket, now);
     }
 
+    public bool MayHaveSent(IpEndpoint from, IpEndpoint to) => Mappings.TryFind(new FlowKey(to, default), out _);
+
     /// <summary>Sends what was gathered in this turn, then gives each waiting mapping its own.</summary>
     public override void RunReady(Instant now)
     {
@@ -108,7 +110,9 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld> where
     private protected override void Deliver(UdpMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now)
     {
         var source = new IpEndpoint(ErrorRelay<TWorld>.MapToGuest(info.Source.Address, mapping.Gateway), info.Source.Port);
-        Sender.SendUdp(StationOf(mapping, now), source, mapping.Key.Guest, message, info.SegmentSize, info.TrafficClass);
+        Sender.SendUdp(
+            StationOf(mapping, now), source, mapping.Key.Guest, message, info.SegmentSize, info.TrafficClass,
+            pathMtu: Sender.MtuTo(mapping.Key.Guest.Address, now));
         Mappings.Touch(mapping, DeadlineAfterAnswers(mapping, DatagramSends.CountOf(message.Length, info.SegmentSize), now));
     }
 

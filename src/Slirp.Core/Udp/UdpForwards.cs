@@ -27,7 +27,7 @@ namespace Slirp.Core.Udp;
 /// <para><b>Kernel assumptions.</b> udp(7), ip(7) IP_PKTINFO; without IP_RECVERR an unconnected UDP socket is not told of
 /// ICMP errors, so one remote that has gone cannot disturb the others.</para>
 /// </remarks>
-public sealed partial class UdpForwards<TWorld> : IStationUser where TWorld : struct, IWorld
+public sealed partial class UdpForwards<TWorld> : IStationUser, IDatagramSource where TWorld : struct, IWorld
 {
     /// <summary>Receives per port and turn: each may be 64 KiB of coalesced datagrams.</summary>
     private const int ReceivesPerTurn = 32;
@@ -154,6 +154,8 @@ public sealed partial class UdpForwards<TWorld> : IStationUser where TWorld : st
         return true;
     }
 
+    public bool MayHaveSent(IpEndpoint from, IpEndpoint to) => _table.TryFind(new FlowKey(to, from), out _);
+
     private void Depart(OutgoingTrain train, Instant now)
     {
         if (_table.TryGet(train.OwnerIndex, train.OwnerGeneration, out UdpAssociation? association))
@@ -222,7 +224,8 @@ public sealed partial class UdpForwards<TWorld> : IStationUser where TWorld : st
         if (association is null) return;
         Touch(association, isAnswer: false, now);
         _sender.SendUdp(
-            StationOf(association, now), association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass);
+            StationOf(association, now), association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass,
+            pathMtu: _sender.MtuTo(port.Guest.Address, now));
     }
 
     /// <summary>The guest's own datagrams tell where it is; until there is one, what is known may become better.</summary>
