@@ -25,8 +25,7 @@ namespace Slirp.Core.Icmp;
 /// <para><b>Everything else</b> from the guest: its errors are about packets that we made. Those about TCP are TCP's. Of those
 /// about datagrams one is heeded: that an IPv6 datagram, which nobody on the way may fragment, is too large for a link behind
 /// the guest (RFC 8201 section 4), if it quotes a conversation that there is. For others the host's sockets have no use. They
-/// are counted and dropped like requests for time or address masks, which are
-/// answered by nobody today.</para>
+/// are counted and dropped like requests for time or address masks, which are answered by nobody today.</para>
 /// <para><b>Kernel assumptions.</b> Ping sockets take whole echo requests with code 0 only, set identifier and checksum, and
 /// give whole replies that answer them; errors quote from the ICMP header on.</para>
 /// <para><b>Sources.</b> RFC 792, RFC 1122 section 3.2.2.6, RFC 4443 section 4, RFC 5508, RFC 8201.</para>
