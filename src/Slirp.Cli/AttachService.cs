@@ -27,8 +27,8 @@ internal sealed class AttachService(AttachOptions options, Log log)
         using HostAddressWatch? addresses = HostSide.Open(_network, log);
         // Before the namespace is entered: should the process end meanwhile, its number could become another's.
         using ProcessWatch? process = WatchProcess();
-        using TapDevice tap = OpenTap(out NetworkPlan plan);
         using NamespacePathWatch? path = WatchPath(process);
+        using TapDevice tap = OpenTap(out NetworkPlan plan);
         StandardStreams.OutputInBackground(StartReport.Compose(plan, _network, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
         var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
         EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, _orphans, log, static () => { });

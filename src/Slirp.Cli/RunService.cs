@@ -145,12 +145,13 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         NetworkPlan plan = GuestNetwork.PlanFor(network, default);
         using var host = new ResolverWatch();
         var text = new StringBuilder();
+        // First what nothing works without, should there be no room for all of it (ulimit -f).
+        text.Append("nameserver ").Append(plan.Dns).Append('\n');
+        if (plan.EnableIpv6) text.Append("nameserver ").Append(plan.Dns6).Append('\n');
         IReadOnlyList<string> search = host.Current.SearchDomains;
         if (search.Count > 0) text.Append("search ").AppendJoin(' ', search).Append('\n');
         IReadOnlyList<string> options = host.Current.Options;
         if (options.Count > 0) text.Append("options ").AppendJoin(' ', options).Append('\n');
-        text.Append("nameserver ").Append(plan.Dns).Append('\n');
-        if (plan.EnableIpv6) text.Append("nameserver ").Append(plan.Dns6).Append('\n');
         return text.ToString();
     }
 }

@@ -27,8 +27,6 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// files are read and forwards opened, whatever the guest holds.</summary>
     private const ulong Reserve = 16;
 
-    private const int FirstEphemeralPort = 1024; // below, the kernel chooses none (net.ipv4.ip_local_port_range)
-
     private DatagramState[] _datagrams = new DatagramState[256]; // by descriptor
     private int _firstReserved = FirstReserved();
 
@@ -71,7 +69,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         _ = SocketOptions.Set(fd, SocketOption.SO_OOBINLINE, 1); // urgent data is ordinary data: it must not be left out
         SysResult connected = ConnectFromOutbound(fd, destination);
         if (!connected.IsOk && !connected.Is(Errno.EINPROGRESS)) return Abandon(fd, connected);
-        if (destination.Port >= FirstEphemeralPort && IsToItself(fd, destination))
+        if (IsToItself(fd, destination))
         {
             _ = SocketOptions.SetResetOnClose(fd); // or the port would be taken for a minute
             return Abandon(fd, SysResult.Failure(Errno.ECONNREFUSED));

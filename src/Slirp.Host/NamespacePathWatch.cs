@@ -3,7 +3,8 @@ using Slirp.Linux.Events;
 
 namespace Slirp.Host;
 
-/// <summary>Notices that the path a network namespace was bound to is gone: its user deleted it.</summary>
+/// <summary>Notices that the path a network namespace was bound to is gone: its user deleted it, or what procfs showed there
+/// has ended.</summary>
 /// <remarks>Our own TAP descriptor keeps the namespace alive, so its death cannot be waited for. A path in procfs, where
 /// inotify sees nothing, is looked at by the clock, and so is a link that leads there.</remarks>
 public sealed class NamespacePathWatch : IDisposable
@@ -12,6 +13,7 @@ public sealed class NamespacePathWatch : IDisposable
 
     private readonly List<(OwnedFd Directory, string Name)> _entries = []; // as this process saw them at the start, whatever becomes of its root
     private readonly Inotify? _inotify;
+    private readonly bool _wasGone;
 
     public NamespacePathWatch(string path)
     {
@@ -20,6 +22,7 @@ public sealed class NamespacePathWatch : IDisposable
         {
             string directory = DirectoryOf(entry);
             SysResult opened = Descriptor.OpenFile(directory, OpenFlags.O_PATH | ArchitectureOpenFlags.O_DIRECTORY);
+            _wasGone |= opened.Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.ESRCH;
             if (opened.IsOk) _entries.Add((OwnedFd.FromKernel(opened.Raw), Path.GetFileName(entry)));
             if (IsInProcfs(entry) || ResolverWatch.LinkTarget(entry) is not string target) break;
             entry = Path.GetFullPath(target, directory);
@@ -48,7 +51,7 @@ public sealed class NamespacePathWatch : IDisposable
         // has ended there is nothing in procfs.
         foreach ((OwnedFd directory, string name) in _entries)
             if (Descriptor.Identify(directory.AsRaw, name, out _).Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.ESRCH) return true;
-        return false;
+        return _wasGone;
     }
 
     public void Dispose()

@@ -104,8 +104,8 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
             && _dns.TryRedirectTcp(_now, out host);
     }
 
-    public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host) =>
-        _dns.TryRedirectTcpElsewhere(failed, _now = now, out host);
+    public bool TryRedirectTcpElsewhere(IpEndpoint failed, bool isSilent, Instant now, out IpEndpoint host) =>
+        _dns.TryRedirectTcpElsewhere(failed, isSilent, _now = now, out host);
 
     public void OnEvent(EventTarget target, HostEvents events, Instant now)
     {

@@ -51,7 +51,7 @@ public sealed class IngressTests : IDisposable
             return false;
         }
 
-        public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host)
+        public bool TryRedirectTcpElsewhere(IpEndpoint failed, bool isSilent, Instant now, out IpEndpoint host)
         {
             host = default;
             return false;

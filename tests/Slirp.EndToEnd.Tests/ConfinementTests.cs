@@ -36,7 +36,7 @@ public class ConfinementTests
     public async Task So_has_every_thread_where_procfs_is_another_PID_namespace_s()
     {
         await using ChildProcess child = ChildProcess.Start(
-            ["unshare", "-Urpf", Machine.Binary, "run", "--log-level=warning", "--", "sh", "-c", "echo up; read -r end; exit 7"], givesStdin: true);
+            ["unshare", "-Urpf", "--kill-child", Machine.Binary, "run", "--log-level=warning", "--", "sh", "-c", "echo up; read -r end; exit 7"], givesStdin: true);
         await child.StdoutLineAsync("up");
         string inner = (await File.ReadAllTextAsync($"/proc/{child.Pid}/task/{child.Pid}/children")).Trim();
         string[] tasks = Directory.GetDirectories($"/proc/{inner}/task");

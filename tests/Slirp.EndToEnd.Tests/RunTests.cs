@@ -222,11 +222,11 @@ public class RunTests
     }
 
     /// <summary>As the first process of a container, which is the parent of whoever has lost his own.</summary>
-    [EndToEndFact(SlirpnetOnly = true)]
+    [EndToEndFact(OtherUsers = true, SlirpnetOnly = true, Tools = "ps")]
     public async Task Processes_that_are_left_to_it_are_reaped()
     {
         const string script = "for i in 1 2 3; do sh -c 'true &'; done; while ps -eo stat= | grep -q Z; do :; done; exit 7";
-        Outcome outcome = await ChildProcess.RunAsync("unshare", "-Urpf", "--mount-proc", Machine.Binary, "run", "--", "sh", "-c", script);
+        Outcome outcome = await ChildProcess.RunAsync("unshare", "-pf", "--kill-child", "--mount-proc", Machine.Binary, "run", "--", "sh", "-c", script);
         Assert.Equal(7, outcome.Status);
     }
 

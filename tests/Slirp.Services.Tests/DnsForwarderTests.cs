@@ -255,18 +255,32 @@ public class DnsForwarderTests
         Assert.Equal(first, host);
         Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server6, out host));
         Assert.Equal(first, host);
-        Assert.True(scene.Services.TryRedirectTcpElsewhere(first, scene.Clock.Now, out host));
+        Assert.True(scene.Services.TryRedirectTcpElsewhere(first, isSilent: false, scene.Clock.Now, out host));
         Assert.Equal(second, host);
         Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out host));
         Assert.Equal(second, host);
         scene.Query(DnsMessage.Query(7)); // a resolver that refuses TCP may well speak UDP
         Assert.Equal("1", scene.Asked());
-        Assert.False(scene.Services.TryRedirectTcpElsewhere(second, scene.Clock.Now, out _));
+        Assert.False(scene.Services.TryRedirectTcpElsewhere(second, isSilent: false, scene.Clock.Now, out _));
         Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out host));
         Assert.Equal(first, host);
         Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server with { Port = 853 }, out _));
         Assert.False(scene.Services.TryRedirectTcp(FrameFactory.Endpoint("10.0.2.2", 53), out _));
         Assert.False(scene.Services.TryRedirectTcp(FrameFactory.Endpoint("192.0.2.1", 53), out _));
+    }
+
+    /// <summary>Its own SYN may have been lost: it is better than one that refuses.</summary>
+    [Fact]
+    public void TCP_returns_to_who_was_only_silent_when_the_others_refuse()
+    {
+        using Scene scene = Scene.Quiet("nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+        IpEndpoint first = FrameFactory.Endpoint("192.0.2.1", 53), second = FrameFactory.Endpoint("192.0.2.2", 53);
+        Assert.True(scene.Services.TryRedirectTcpElsewhere(first, isSilent: true, scene.Clock.Now, out IpEndpoint host));
+        Assert.Equal(second, host);
+        Assert.True(scene.Services.TryRedirectTcpElsewhere(second, isSilent: false, scene.Clock.Now, out host));
+        Assert.Equal(first, host);
+        Assert.False(scene.Services.TryRedirectTcpElsewhere(first, isSilent: true, scene.Clock.Now, out _)); // it waits for that one
+        Assert.False(scene.Services.TryRedirectTcpElsewhere(first, isSilent: false, scene.Clock.Now, out _));
     }
 
     [Fact]

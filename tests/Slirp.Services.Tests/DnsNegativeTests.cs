@@ -68,6 +68,46 @@ public class DnsNegativeTests
         ExpectNothingLeft(scene);
     }
 
+    /// <summary>Whom a router cannot reach is not waited for, whichever is heard first.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void When_a_router_doubts_the_first_the_name_does_not_exist(bool isHintFirst)
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        if (isHintFirst)
+        {
+            scene.Hint(socket, 3, 1, query);
+            scene.AnswerLast(NxDomain, records: 0);
+        }
+        else
+        {
+            scene.PassMilliseconds(901);
+            scene.AnswerLast(NxDomain, records: 0);
+            scene.ExpectNothing();
+            scene.Hint(socket, 3, 1, query);
+        }
+        Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
+        Assert.Equal("12", scene.Asked());
+        ExpectNothingLeft(scene);
+    }
+
+    [Fact]
+    public void What_the_first_was_asked_with_may_have_been_lost()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(901);
+        scene.AnswerLast(NxDomain, records: 0);
+        scene.PassMilliseconds(900);
+        Assert.Equal("121", scene.Asked());
+        scene.AnswerLast();
+        Assert.Equal(1, AnswerCount(scene.TakeAnswer()));
+        ExpectNothingLeft(scene);
+    }
+
     /// <summary>Its port was closed a moment ago, so others are asked first; it may be open by now.</summary>
     [Fact]
     public void A_first_resolver_that_was_restarted_is_asked_again()
@@ -113,7 +153,7 @@ public class DnsNegativeTests
         Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
         scene.PassMilliseconds(2_300);
         scene.Query(DnsMessage.Query(9));
-        (_, byte[] query, FakeSocket socket) = scene.Upstream()[4]; // beside it goes the probe
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[^2]; // beside it goes the probe
         scene.Deliver(socket, Answer(query, NxDomain, records: 0));
         byte[] answer = scene.TakeAnswer();
         Assert.Equal((9, NxDomain), (Id(answer), Code(answer)));

@@ -29,6 +29,7 @@ public class ResolverConfigurationTests
         { "octal to some, decimal to others", "nameserver 010.0.2.1\nnameserver 192.0.2.1\n", "192.0.2.1" },
         { "one server, once", "nameserver fe80::1%eth0\nnameserver fe80::1%eth1\n", "fe80::1" },
         { "a scope where there is none", "nameserver 2001:db8::1%eth0\n", "2001:db8::1" },
+        { "IPv4 has no scopes", "nameserver 192.0.2.1%eth0\n", "" },
         { "no interface has such a name", "nameserver fe80::1%sixteen-octets-x\nnameserver fe80::2%\n", "" },
         { "link-local without a scope leads nowhere", "nameserver fe80::1\n", "" },
         { "groups and everybody are no resolvers", "nameserver 224.0.0.1\nnameserver ff02::1\nnameserver 255.255.255.255\n", "" },

@@ -22,7 +22,7 @@ public sealed class FakeGuestServices : IGuestServices
     /// <summary>Where to go when what was given before has failed, in this order.</summary>
     public Queue<IpEndpoint> OtherRedirects { get; } = [];
 
-    public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host)
+    public bool TryRedirectTcpElsewhere(IpEndpoint failed, bool isSilent, Instant now, out IpEndpoint host)
     {
         FailedRedirects.Add(failed);
         return OtherRedirects.TryDequeue(out host);

@@ -22,8 +22,9 @@ public interface IGuestServices
     /// <summary>True if a TCP connection to this endpoint of ours is to be carried elsewhere (DNS over TCP).</summary>
     bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host);
 
-    /// <summary>The endpoint that was given could not be reached: true if another is left that has not failed lately.</summary>
-    bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host);
+    /// <summary>The endpoint that was given refuses connections, or has been silent for a while: true if there is another to try,
+    /// which may be one that has only been silent.</summary>
+    bool TryRedirectTcpElsewhere(IpEndpoint failed, bool isSilent, Instant now, out IpEndpoint host);
 
     void OnEvent(EventTarget target, HostEvents events, Instant now);
 

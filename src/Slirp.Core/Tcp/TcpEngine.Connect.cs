@@ -73,12 +73,12 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>The guest knows one name server alone, and could not ask the next as the host's own programs do
     /// (resolv.conf(5)). Its SYN is still held, so nothing was promised.</summary>
     /// <returns>False if there is nobody else, or this is no connection to our name server.</returns>
-    private bool TryConnectElsewhere(TcpFlow flow, Instant now)
+    private bool TryConnectElsewhere(TcpFlow flow, bool isSilent, Instant now)
     {
         if (!_plan.IsDns(flow.Key.Remote.Address)) return false;
-        if (!_services.TryRedirectTcpElsewhere(flow.HostEndpoint, now, out IpEndpoint next)) return false;
+        if (!_services.TryRedirectTcpElsewhere(flow.HostEndpoint, isSilent, now, out IpEndpoint next)) return false;
         if (flow.Socket.IsOpen) _world.Close(flow.Socket, reset: true);
-        flow.HostEndpoint = next;
+        (flow.HostEndpoint, flow.LocalAddress) = (next, default);
         Connect(flow, now);
         return true;
     }
@@ -195,7 +195,7 @@ public sealed partial class TcpEngine<TWorld>
     private void OnRepeatedSyn(TcpFlow flow, in GuestSegment segment, Instant now)
     {
         if (segment.Sequence != flow.Irs) AcceptSyn(flow, segment, now);
-        else _ = TryConnectElsewhere(flow, now);
+        else _ = TryConnectElsewhere(flow, isSilent: true, now);
     }
 
     /// <returns>False if the flow is gone, or still waits for its host.</returns>
@@ -222,7 +222,7 @@ public sealed partial class TcpEngine<TWorld>
 
     private void OnConnectFailed(TcpFlow flow, HostError error, Instant now)
     {
-        if (error is not (HostError.NoDescriptors or HostError.NoBuffers) && TryConnectElsewhere(flow, now)) return;
+        if (error is not (HostError.NoDescriptors or HostError.NoBuffers) && TryConnectElsewhere(flow, isSilent: error == HostError.TimedOut, now)) return;
         CloseReason reason = CloseReason.HostFailed;
         switch (error)
         {

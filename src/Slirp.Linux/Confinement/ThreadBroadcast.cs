@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Slirp.Linux.Abi;
 using Slirp.Linux.Events;
 using Slirp.Linux.Native;
@@ -43,7 +43,7 @@ public sealed unsafe class ThreadBroadcast : IDisposable
         List<int> shown = Threads();
         if (shown.Contains(Libc.Call(Syscalls.gettid).Raw)) return;
         _own = [];
-        foreach (int thread in shown) _ = TryTranslate(thread, out _); // later they may be out of sight
+        foreach (int thread in shown) _ = Translate(thread); // later they may be out of sight
     }
 
     public static bool IsSupported => MachineCode.IsSupported;
@@ -95,20 +95,22 @@ public sealed unsafe class ThreadBroadcast : IDisposable
         if (!set.IsOk) return set;
         var asked = new HashSet<int> { Libc.Call(Syscalls.gettid).Raw };
         int sent = 0;
+        bool isOneOutOfSight = false;
         for (bool again = true; again;)
         {
             again = false;
             foreach (int shown in Threads())
             {
-                if (!TryTranslate(shown, out int thread)) return SysResult.Failure(Errno.ESRCH);
-                if (!asked.Add(thread)) continue;
+                SysResult thread = Translate(shown);
+                isOneOutOfSight |= !thread.IsOk && thread.Errno is not (Errno.ENOENT or Errno.ESRCH); // else it has ended
+                if (!thread.IsOk || !asked.Add(thread.Raw)) continue;
                 again = true;
-                if (Libc.Call(Syscalls.tgkill, Environment.ProcessId, thread, Signal).IsOk) sent++; // else it has ended
+                if (Libc.Call(Syscalls.tgkill, Environment.ProcessId, thread.Raw, Signal).IsOk) sent++; // else it has ended
             }
             if (!WaitFor(results + Results.Done, sent)) return SysResult.Failure(Errno.ETIMEDOUT);
         }
         _ = Libc.Call(Syscalls.rt_sigaction, Signal, (nint)(&before), 0, sizeof(ulong));
-        return new SysResult(Math.Min(0, results[Results.Refusal]));
+        return isOneOutOfSight ? SysResult.Failure(Errno.ESRCH) : new SysResult(Math.Min(0, results[Results.Refusal]));
     }
 
     private static bool WaitFor(int* done, int sent)
@@ -123,22 +125,23 @@ public sealed unsafe class ThreadBroadcast : IDisposable
     }
 
     /// <summary>The innermost of a thread's numbers (proc_pid_status(5), NSpid).</summary>
-    private bool TryTranslate(int shown, out int thread)
+    /// <returns>ENOENT or ESRCH for a thread that has ended.</returns>
+    private SysResult Translate(int shown)
     {
-        thread = shown;
-        if (_own is null || _own.TryGetValue(shown, out thread)) return true;
-        const string field = "\nNSpid:";
+        const string name = "NSpid:";
+        if (_own is null) return new SysResult(shown);
+        if (_own.TryGetValue(shown, out int known)) return new SysResult(known);
         SysResult opened = Descriptor.OpenFile(_tasks.AsRaw, $"{shown}/status", OpenFlags.O_RDONLY);
-        if (!opened.IsOk) return false;
-        using OwnedFd status = OwnedFd.FromKernel(opened.Raw);
-        Span<byte> buffer = stackalloc byte[1024]; // names, state and numbers come first
-        SysResult read = Descriptor.Read(status.AsRaw, buffer);
-        string text = Encoding.UTF8.GetString(buffer[..Math.Max(0, read.Raw)]);
-        int start = text.IndexOf(field, StringComparison.Ordinal);
-        int end = start < 0 ? -1 : text.IndexOf('\n', start + 1);
-        if (end < 0 || !int.TryParse(text[start..end].Split('\t')[^1], NumberStyles.None, CultureInfo.InvariantCulture, out thread)) return false;
-        _own.Add(shown, thread);
-        return true;
+        if (!opened.IsOk) return opened;
+        using var status = new StreamReader(new FileStream(new SafeFileHandle(opened.Raw, ownsHandle: true), FileAccess.Read));
+        while (status.ReadLine() is string line)
+        {
+            if (!line.StartsWith(name, StringComparison.Ordinal)) continue;
+            if (!int.TryParse(line.Split('\t')[^1], NumberStyles.None, CultureInfo.InvariantCulture, out int own)) break;
+            _own.Add(shown, own);
+            return new SysResult(own);
+        }
+        return SysResult.Failure(Errno.EINVAL);
     }
 
     /// <summary>The numbers of all threads, read from the open directory (getdents64(2)).</summary>

@@ -9,7 +9,7 @@ namespace Slirp.Services.Dhcp;
 /// <para>The static address belongs to the guest in any case. A guest that runs a DHCP client on top of its static
 /// configuration asks for the address it has, and taking it away would break what was published for that address. It is
 /// never offered to a client that did not ask.</para>
-/// <para>Invariants: an address has one holder at a time; a bound address goes to nobody else before its lease ends. Limits:
+/// <para>Invariants: an address has one holder at a time; a bound address goes to no other station before its lease ends. Limits:
 /// as many clients as addresses. When all are taken, the oldest offer is withdrawn, because an offer promises nothing
 /// (RFC 2131 section 3.1 step 2); when all are bound, the station that asks may have the one that it took or renewed longest
 /// ago under another name, because a station that names itself anew at each start no longer has that one; else there is no

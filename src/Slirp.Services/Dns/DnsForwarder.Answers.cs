@@ -44,7 +44,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (isRefused && _sockets.Socket(slot) == socket) OnRefused(slot, now);
     }
 
-    /// <summary>The codes that Linux calls fatal: protocol or port unreachable, prohibited.</summary>
+    /// <summary>Of the codes that Linux calls fatal those in use: protocol or port unreachable, prohibited.</summary>
     private static bool IsRefusal(in HostIcmpError error) => error.Destination.Address.IsIpv4
         ? error is { Type: (byte)IcmpType.DestinationUnreachable, Code: 2 or 3 or 9 or 10 or 13 }
         : error is { Type: (byte)Icmpv6Type.DestinationUnreachable, Code: 1 or 4 or 5 or 6 };
@@ -114,7 +114,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (query.Failure == DnsResponseCode.NoError) query.Failure = code;
         if (query.HasKept)
         {
-            SettleKept(index, now);
+            _ = TrySettleKept(index, now);
             return true;
         }
         if (TryChooseNew(query, out _))

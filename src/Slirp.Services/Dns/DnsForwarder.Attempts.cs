@@ -30,8 +30,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             return;
         }
         _queries.Postpone(index, now + StepTime);
-        if (_queries[index].HasKept) SettleKept(index, now);
-        else SendToNext(index, now);
+        if (!_queries[index].HasKept) SendToNext(index, now);
+        else if (!TrySettleKept(index, now) && _queries[index].Step % 2 == 0) AskAwaitedAgain(index, now);
     }
 
     /// <summary>A whole step and nothing from a resolver, not even for others: it is down.</summary>
@@ -139,7 +139,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             ref PendingQuery query = ref _queries[index];
             query.Refused |= (byte)(1 << resolver);
             if (query.IsAnswered) RemoveIfDone(index);
-            else if (query.HasKept) SettleKept(index, now);
+            else if (query.HasKept) _ = TrySettleKept(index, now);
             else if (HaveAllRefused(query) || TryChooseNew(query, out _)) SendToNext(index, now);
         }
     }
@@ -147,8 +147,12 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     /// <summary>One datagram did not get there; the next may.</summary>
     private void OnDoubt(int attempt, Instant now)
     {
+        _attempts[attempt].IsDoubted = true;
         int index = _attempts[attempt].Query;
-        if (_queries[index] is { IsAnswered: false, HasKept: false } query && TryChooseNew(query, out _)) SendToNext(index, now);
+        ref PendingQuery query = ref _queries[index];
+        if (query.IsAnswered) return;
+        if (query.HasKept) _ = TrySettleKept(index, now);
+        else if (TryChooseNew(query, out _)) SendToNext(index, now);
     }
 
     /// <summary>Somebody is guessing: leave the port, and let the next step ask again from another.</summary>

@@ -25,7 +25,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             bool isOpen = ((query.Tried | query.Refused) & 1 << earlier) == 0 && _resolvers.MayAnswer(earlier, now);
             if (isOpen) TrySend(index, earlier, isProbe: false, now);
         }
-        if (query.Step >= PatientSteps || !IsAwaited(index, resolver, now)) return false;
+        if (query.Step >= PatientSteps || !TryFindAwaited(index, resolver, now, out _)) return false;
         ReleaseKept(ref query);
         if (!_pool.TryRentFor(answer.Length, out OwnedFrame frame)) return false;
         answer.CopyTo(_pool.Octets(frame));
@@ -33,24 +33,32 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         return true;
     }
 
-    /// <summary>True if a resolver listed before that one may still answer.</summary>
-    private bool IsAwaited(int index, int before, Instant now)
+    /// <summary>A resolver listed before that one that may still answer.</summary>
+    private bool TryFindAwaited(int index, int before, Instant now, out int resolver)
     {
         for (int i = _queries[index].FirstAttempt; i != 0; i = _attempts[i].NextOfQuery)
         {
-            int resolver = UpstreamSockets<TWorld>.ResolverOf(_attempts[i].Slot);
-            if (resolver < before && _resolvers.MayAnswer(resolver, now)) return true;
+            resolver = UpstreamSockets<TWorld>.ResolverOf(_attempts[i].Slot);
+            if (resolver < before && !_attempts[i].IsDoubted && _resolvers.MayAnswer(resolver, now)) return true;
         }
+        resolver = -1;
         return false;
     }
 
+    /// <summary>What it was asked with may have been lost.</summary>
+    private void AskAwaitedAgain(int index, Instant now)
+    {
+        if (TryFindAwaited(index, _queries[index].KeptFrom, now, out int resolver)) TrySend(index, resolver, isProbe: false, now);
+    }
+
     /// <summary>Gives out what was kept unless better may come.</summary>
-    private void SettleKept(int index, Instant now)
+    private bool TrySettleKept(int index, Instant now)
     {
         ref PendingQuery query = ref _queries[index];
-        if (query.Step < PatientSteps && IsAwaited(index, query.KeptFrom, now)) return;
+        if (query.Step < PatientSteps && TryFindAwaited(index, query.KeptFrom, now, out _)) return false;
         SendAnswer(index, _pool.Octets(query.Kept)[..query.KeptLength], isCut: false);
         RemoveIfDone(index);
+        return true;
     }
 
     private void ReleaseKept(ref PendingQuery query)

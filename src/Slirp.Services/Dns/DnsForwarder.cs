@@ -110,12 +110,13 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         return best >= 0;
     }
 
-    /// <summary>A connection to <paramref name="failed"/> could not be made: true if there is another to try.</summary>
-    public bool TryRedirectTcpElsewhere(IpEndpoint failed, Instant now, out IpEndpoint host)
+    /// <summary>A connection to <paramref name="failed"/> could not be made: true if there is another to try. Who was only silent
+    /// is tried again when all others refuse.</summary>
+    public bool TryRedirectTcpElsewhere(IpEndpoint failed, bool isSilent, Instant now, out IpEndpoint host)
     {
         int resolver = _resolvers.IndexOf(failed);
-        if (resolver >= 0) _resolvers.MarkTcpDown(resolver, now);
-        return TryRedirectTcp(now, out host) && !_resolvers.IsTcpDown(_resolvers.IndexOf(host), now);
+        if (resolver >= 0) _resolvers.MarkTcpDown(resolver, isSilent, now);
+        return TryRedirectTcp(now, out host) && host != failed && !_resolvers.RefusesTcp(_resolvers.IndexOf(host), now);
     }
 
     /// <summary>The host's configuration has changed: what waits is asked again of whom it names now.</summary>

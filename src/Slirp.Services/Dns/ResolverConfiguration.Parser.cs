@@ -55,7 +55,7 @@ public sealed partial record ResolverConfiguration
             int mark = name.IndexOf('%');
             Span<char> scope = mark < 0 ? [] : name[(mark + 1)..];
             if (mark >= 0) name = name[..mark];
-            if (!IpAddress.TryParse(name, out IpAddress address) || !IsUsable(address) || scope.Length > MaxScopeLength)
+            if (!IpAddress.TryParse(name, out IpAddress address) || !IsUsable(address) || scope.Length > MaxScopeLength || (mark >= 0 && address.IsIpv4))
             {
                 Warn($"resolv.conf: nameserver {Printable(word)} is left out: not the address of a resolver");
                 return;

@@ -9,7 +9,7 @@ namespace Slirp.Services.Dns;
 /// <para>A resolver is down from its first refusal or silence until it is heard again. Nobody waits to find that out: every
 /// <see cref="ProbeInterval"/> one query is sent to it as well as to the one that is asked (see the forwarder). So a dead
 /// first resolver costs one query one second, once.</para>
-/// <para>Refusing TCP says nothing about UDP and is remembered apart, for <see cref="TcpHoldTime"/>.</para>
+/// <para>Refusing TCP, or silence there, says nothing about UDP and is remembered apart, for <see cref="TcpHoldTime"/>.</para>
 /// </remarks>
 internal sealed class ResolverList
 {
@@ -29,6 +29,7 @@ internal sealed class ResolverList
         public Instant DownSince, ProbeAt;
         public Instant LastHeard;
         public Instant TcpDownUntil;
+        public bool IsTcpSilent;
     }
 
     public ResolverList(ResolverConfiguration configuration, ResolverList? previous)
@@ -84,7 +85,7 @@ internal sealed class ResolverList
         int best = -1, bestRank = int.MaxValue;
         for (int i = 0; i < _resolvers.Length; i++)
         {
-            int rank = (_resolvers[i].TcpDownUntil > now ? 2 : 0) + (_resolvers[i].IsDown ? 1 : 0);
+            int rank = (RefusesTcp(i, now) ? 4 : IsTcpDown(i, now) ? 2 : 0) + (_resolvers[i].IsDown ? 1 : 0);
             if (rank < bestRank) (best, bestRank) = (i, rank);
         }
         return best;
@@ -100,6 +101,8 @@ internal sealed class ResolverList
 
     public void MarkSilent(int index, Instant now) => MarkDown(ref _resolvers[index], hasRefused: false, now);
 
+    private bool IsTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil > now;
+
     private static void MarkDown(ref Resolver resolver, bool hasRefused, Instant now)
     {
         resolver.HasRefused = hasRefused;
@@ -109,9 +112,10 @@ internal sealed class ResolverList
         resolver.ProbeAt = now + ProbeInterval;
     }
 
-    public bool IsTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil > now;
+    public bool RefusesTcp(int index, Instant now) => IsTcpDown(index, now) && !_resolvers[index].IsTcpSilent;
 
-    public void MarkTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil = now + TcpHoldTime;
+    public void MarkTcpDown(int index, bool isSilent, Instant now) =>
+        (_resolvers[index].TcpDownUntil, _resolvers[index].IsTcpSilent) = (now + TcpHoldTime, isSilent);
 
     /// <summary>A resolver that is down and has not been tried for a while; the caller is to try it now.</summary>
     public bool TryTakeProbe(Instant now, out int index)
