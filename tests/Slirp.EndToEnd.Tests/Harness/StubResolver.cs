@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Slirp.Testing;
+using Slirp.Wire.Dns;
 
 namespace Slirp.EndToEnd.Tests.Harness;
 
@@ -59,10 +60,13 @@ internal sealed class StubResolver(params string[] addresses) : IAsyncDisposable
             SocketReceiveFromResult got = await socket.ReceiveFromAsync(buffer, anywhere);
             Interlocked.Increment(ref _queries);
             byte[] query = buffer[..got.ReceivedBytes];
+            if (!IsQuery(query)) return; // a guest that sends junk may reach the host's loopback
             OnQuery(query, (IPEndPoint)got.RemoteEndPoint);
             foreach (byte[] answer in AnswerUdp(query)) await socket.SendToAsync(answer, got.RemoteEndPoint);
         });
     }
+
+    private static bool IsQuery(byte[] message) => DnsView.TryParse(message, out DnsView dns) && dns.TryReadQuestion(out _);
 
     private Task ServeTcpAsync(Socket listener) => UntilDisposedAsync(async () =>
     {
