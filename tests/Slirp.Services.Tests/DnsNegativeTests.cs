@@ -13,10 +13,7 @@ public class DnsNegativeTests
     [Fact]
     public void A_slow_first_resolver_is_waited_for()
     {
-        using Scene scene = Scene.Quiet(Two);
-        scene.Query(DnsMessage.Query(7));
-        scene.PassMilliseconds(901);
-        scene.AnswerLast(NxDomain, records: 0);
+        using Scene scene = DeniedBySecond();
         scene.PassMilliseconds(1600);
         scene.ExpectNothing();
         AnswerFirst(scene);
@@ -46,10 +43,7 @@ public class DnsNegativeTests
     [InlineData(NxDomain)]
     public void When_the_first_cannot_help_either_the_name_does_not_exist(int code)
     {
-        using Scene scene = Scene.Quiet(Two);
-        scene.Query(DnsMessage.Query(7));
-        scene.PassMilliseconds(901);
-        scene.AnswerLast(NxDomain, records: 0);
+        using Scene scene = DeniedBySecond();
         scene.ExpectNothing();
         AnswerFirst(scene, code);
         Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
@@ -59,10 +53,7 @@ public class DnsNegativeTests
     [Fact]
     public void When_the_first_goes_meanwhile_the_name_does_not_exist()
     {
-        using Scene scene = Scene.Quiet(Two);
-        scene.Query(DnsMessage.Query(7));
-        scene.PassMilliseconds(901);
-        scene.AnswerLast(NxDomain, records: 0);
+        using Scene scene = DeniedBySecond();
         scene.Unreachable(scene.Upstream()[0].Socket);
         Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
         ExpectNothingLeft(scene);
@@ -97,10 +88,7 @@ public class DnsNegativeTests
     [Fact]
     public void What_the_first_was_asked_with_may_have_been_lost()
     {
-        using Scene scene = Scene.Quiet(Two);
-        scene.Query(DnsMessage.Query(7));
-        scene.PassMilliseconds(901);
-        scene.AnswerLast(NxDomain, records: 0);
+        using Scene scene = DeniedBySecond();
         scene.PassMilliseconds(900);
         Assert.Equal("121", scene.Asked());
         scene.AnswerLast();
@@ -179,16 +167,23 @@ public class DnsNegativeTests
     [Fact]
     public void A_new_configuration_forgets_what_the_old_resolvers_said()
     {
-        using Scene scene = Scene.Quiet(Two);
-        scene.Query(DnsMessage.Query(7));
-        scene.PassMilliseconds(901);
-        scene.AnswerLast(NxDomain, records: 0);
+        using Scene scene = DeniedBySecond();
         scene.UpdateResolvers("nameserver 192.0.2.9\n");
         scene.ExpectNothing();
         Assert.Equal("129", scene.Asked());
         scene.AnswerLast();
         Assert.Equal(1, AnswerCount(scene.TakeAnswer()));
         ExpectNothingLeft(scene);
+    }
+
+    /// <summary>The first is silent, and the second, asked a step later, denies the name.</summary>
+    private static Scene DeniedBySecond()
+    {
+        Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(901);
+        scene.AnswerLast(NxDomain, records: 0);
+        return scene;
     }
 
     private static void LetFirstRefuse(Scene scene)
