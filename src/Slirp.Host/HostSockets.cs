@@ -36,6 +36,11 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
 
         /// <summary>Bound to no address, so each datagram says where it leaves from.</summary>
         public bool IsUnbound;
+
+        /// <summary>Takes no control messages before Linux 5.18: what it sends with is set as options.</summary>
+        public bool IsPing6;
+
+        public byte HopLimit, TrafficClass;
     }
 
     /// <summary>What sockets opened from now on leave from, and datagrams of those that are bound to no address.</summary>
@@ -147,7 +152,7 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         // is never host loopback, for which the gateway answers itself.
         IpAddress source = ipv6 ? Outbound.Ipv6 : Outbound.Ipv4;
         SysResult ready = source.IsAny ? new SysResult(0) : Socket.Bind(fd, ToSocketAddress(new IpEndpoint(source, 0)));
-        return Register(fd, ready, new DatagramState { IsIpv6 = ipv6 }, owner, out socket);
+        return Register(fd, ready, new DatagramState { IsIpv6 = ipv6, IsPing6 = ipv6 }, owner, out socket);
     }
 
     public IoResult SendTo(HostSocket socket, IpEndpoint destination, ReadOnlySpan<byte> payload, in DatagramOptions options)
@@ -160,11 +165,12 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
             _ = SocketOptions.SetPathMtuDiscovery(
                 fd, state.IsIpv6, options.DontFragment ? PathMtuDiscovery.IP_PMTUDISC_DO : PathMtuDiscovery.IP_PMTUDISC_DONT);
         }
+        if (state.IsPing6) SetPing6(fd, ref state, options);
         var controls = new SendControls
         {
             SegmentSize = (ushort)options.SegmentSize,
-            TrafficClass = options.TrafficClass == 0 ? null : options.TrafficClass,
-            HopLimit = options.HopLimit == 0 ? null : options.HopLimit,
+            TrafficClass = options.TrafficClass == 0 || state.IsPing6 ? null : options.TrafficClass,
+            HopLimit = options.HopLimit == 0 || state.IsPing6 ? null : options.HopLimit,
             IsIpv6 = state.IsIpv6,
             Source = SourceOf(state, destination, options.LocalAddress),
             InterfaceIndex = options.InterfaceIndex,
@@ -173,6 +179,21 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
             ? Socket.SendMessage(fd, payload, controls)
             : Socket.SendMessage(fd, ToSocketAddress(destination), payload, controls);
         return sent.ToIoResult();
+    }
+
+    private static void SetPing6(SocketFd fd, ref DatagramState state, in DatagramOptions options)
+    {
+        const int byDefault = -1;
+        if (state.HopLimit != options.HopLimit)
+        {
+            state.HopLimit = options.HopLimit;
+            int hops = options.HopLimit == 0 ? byDefault : options.HopLimit;
+            _ = SocketOptions.SetHopLimit(fd, ipv6: true, hops);
+            _ = SocketOptions.Set(fd, Ipv6Option.IPV6_MULTICAST_HOPS, hops);
+        }
+        if (state.TrafficClass == options.TrafficClass) return;
+        state.TrafficClass = options.TrafficClass;
+        _ = SocketOptions.Set(fd, Ipv6Option.IPV6_TCLASS, options.TrafficClass);
     }
 
     /// <summary>Takes note of a datagram socket that a forward opened: it is registered already, and sent without DF.</summary>

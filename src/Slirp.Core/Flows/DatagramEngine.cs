@@ -209,7 +209,7 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine, IStationUser
 
     /// <summary>Counts the datagrams that the host did not take, if any, and tells the guest why.</summary>
     private protected void Fail(
-        TMapping mapping, IpEndpoint host, in SendOutcome outcome, ReadOnlySpan<byte> ipPacket, Instant now)
+        TMapping mapping, IpEndpoint host, in SendOutcome outcome, ReadOnlySpan<byte> ipPacket, int segmentSize, Instant now)
     {
         HostError error = outcome.Error;
         if (error == HostError.None) return;
@@ -220,8 +220,10 @@ public abstract class DatagramEngine<TMapping, TWorld> : IEngine, IStationUser
         IcmpHeader answer = IcmpError.From(error, v4);
         if (error == HostError.MessageTooLong)
         {
+            // The queue of errors has the path's MTU, unless the socket's buffer had no room for it.
             int mtu = RelayErrors(mapping, host, now);
-            answer = IcmpError.PacketTooBig(v4, mtu > 0 ? mtu : v4 ? ErrorRelay<TWorld>.UnknownMtu4 : ErrorRelay<TWorld>.UnknownMtu6);
+            answer = mtu > 0 ? IcmpError.PacketTooBig(v4, mtu)
+                : IcmpError.PacketTooBigSomehow(v4, DatagramSends.PacketLengthOf(ipPacket, segmentSize, v4));
         }
         Sender.SendIcmpError(mapping.GuestMac, mapping.Gateway, answer, ipPacket, now);
     }

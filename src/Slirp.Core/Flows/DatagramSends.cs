@@ -34,6 +34,15 @@ internal static class DatagramSends
     public static int CountOf(int octets, int segmentSize) =>
         segmentSize == 0 ? 1 : (octets + segmentSize - 1) / segmentSize;
 
+    /// <summary>The length of each datagram's packet but the last.</summary>
+    /// <param name="ipPacket">As the guest has sent it: one, the first of several, or several as one.</param>
+    /// <param name="segmentSize">0: they are one.</param>
+    public static int PacketLengthOf(ReadOnlySpan<byte> ipPacket, int segmentSize, bool isIpv4)
+    {
+        int headers = (isIpv4 ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength) + UdpView.HeaderLength;
+        return segmentSize > 0 ? headers + segmentSize : ipPacket.Length;
+    }
+
     /// <summary>The host has no room now: lost, as on any full queue.</summary>
     public static bool IsMomentary(HostError error) => error is HostError.WouldBlock or HostError.NoBuffers;
 

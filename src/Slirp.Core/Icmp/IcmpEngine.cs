@@ -134,7 +134,7 @@ public sealed class IcmpEngine<TWorld>(
         mapping!.Hear(source, now);
         Mappings.Touch(mapping, now + Limits.PingIdle);
         Counters.IcmpEchoes++;
-        Fail(mapping, host, Send(mapping, host, message, options), ipPacket, now);
+        Fail(mapping, host, Send(mapping, host, message, options), ipPacket, segmentSize: 0, now);
     }
 
     private protected override void Deliver(PingMapping mapping, ReadOnlySpan<byte> message, in DatagramInfo info, Instant now)

@@ -1,3 +1,4 @@
+using Slirp.Core.Link;
 using Slirp.Core.World;
 using Slirp.Wire;
 
@@ -37,6 +38,15 @@ public static class IcmpError
         foreach (int plateau in (ReadOnlySpan<int>)[32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296])
             if (plateau < packetLength) return plateau;
         return 68;
+    }
+
+    /// <summary>"Too big", where nobody has named what would have passed: the sender feels its way down. A guest must not heed less
+    /// than every IPv6 link carries (RFC 8201 section 4).</summary>
+    /// <param name="packetLength">Octets of the packet on its way from the host, its header included.</param>
+    public static IcmpHeader PacketTooBigSomehow(bool isIpv4, int packetLength)
+    {
+        int plateau = PlateauBelow(packetLength);
+        return PacketTooBig(isIpv4, isIpv4 ? plateau : Math.Max(plateau, NarrowPaths.SmallestMtu));
     }
 
     public static IcmpHeader HopLimitExceeded(bool isIpv4) => TimeExceeded(isIpv4, 0);

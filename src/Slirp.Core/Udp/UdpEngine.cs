@@ -144,7 +144,7 @@ public sealed class UdpEngine<TWorld> : DatagramEngine<UdpMapping, TWorld>, IDat
     {
         SendOutcome outcome = Send(mapping, host, payload, options);
         if (outcome.RefusesTrains) mapping.TrainLimit = Math.Min(mapping.TrainLimit, options.SegmentSize - 1);
-        Fail(mapping, host, outcome, ipPacket, now);
+        Fail(mapping, host, outcome, ipPacket, options.SegmentSize, now);
     }
 
     private Instant DeadlineAfterQuestion(UdpMapping mapping, ushort port, Instant now)

@@ -37,7 +37,7 @@ public sealed partial class UdpForwards<TWorld>
     private UdpAssociation? Find(in FlowKey outside) =>
         _outside.TryFind(outside, out UdpAssociation.OutsideSide? side) ? side.Association : null;
 
-    private UdpAssociation? Open(UdpForwardPort port, in FlowKey outside, uint interfaceIndex, Instant now)
+    private UdpAssociation? Open(UdpForwardPort port, in FlowKey outside, Instant now)
     {
         if (!TryChooseKey(port.Guest, outside.Guest, out FlowKey key))
         {
@@ -54,7 +54,7 @@ public sealed partial class UdpForwards<TWorld>
         association.Key = key;
         association.Outside.Key = outside;
         association.Port = port;
-        association.InterfaceIndex = outside.Guest.Address.IsLinkLocal ? interfaceIndex : 0;
+        association.InterfaceIndex = 0;
         association.IsAnswered = false;
         association.TrainLimit = int.MaxValue;
         // Until it is known where the guest is, all stations are told: its kernel takes a datagram that comes that way.

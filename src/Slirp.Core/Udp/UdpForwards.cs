@@ -148,6 +148,8 @@ public sealed partial class UdpForwards<TWorld> : IStationUser, IDatagramSource 
             HopLimit = (byte)Math.Max(1, asSent.HopLimit - 1),
             LocalAddress = port.Bound.Address.IsAny ? association.LocalAddress : default,
             InterfaceIndex = association.InterfaceIndex,
+            // In the other family the packet has another length: what fits here may not fit there, and the other way round.
+            DontFragment = asSent.DontFragment && association.Remote.Address.IsIpv4 == from.Address.IsIpv4,
         };
         if (!_trains.TryGather(association, association.Remote, options, association.TrainLimit, payload, ipPacket, now))
             SendNow(association, payload, options, ipPacket, now);
@@ -174,8 +176,7 @@ public sealed partial class UdpForwards<TWorld> : IStationUser, IDatagramSource 
         if (outcome.Error != HostError.MessageTooLong) return;
         // Without an error queue nobody names the path's MTU: the guest feels its way down (RFC 1191 section 7.1).
         bool v4 = association.Key.Guest.Address.IsIpv4;
-        int length = ipPacket.Length > 0 && options.SegmentSize > 0 ? options.SegmentSize : ipPacket.Length;
-        IcmpHeader tooBig = IcmpError.PacketTooBig(v4, IcmpError.PlateauBelow(length));
+        IcmpHeader tooBig = IcmpError.PacketTooBigSomehow(v4, DatagramSends.PacketLengthOf(ipPacket, options.SegmentSize, v4));
         _sender.SendIcmpError(association.Station, _plan.GatewayFor(association.Key.Guest.Address), tooBig, ipPacket, now);
     }
 
@@ -220,8 +221,9 @@ public sealed partial class UdpForwards<TWorld> : IStationUser, IDatagramSource 
             return;
         }
         FlowKey outside = UdpAssociation.OutsideKey(remote, port.Bound with { Address = local });
-        UdpAssociation? association = Find(outside) ?? Open(port, outside, info.InterfaceIndex, now);
+        UdpAssociation? association = Find(outside) ?? Open(port, outside, now);
         if (association is null) return;
+        if (remote.Address.IsLinkLocal) association.InterfaceIndex = info.InterfaceIndex; // the link may be another by now
         Touch(association, isAnswer: false, now);
         _sender.SendUdp(
             StationOf(association, now), association.Key.Remote, port.Guest, payload, info.SegmentSize, info.TrafficClass,

@@ -54,6 +54,20 @@ public sealed class UdpErrorTests
         Assert.Equal("the dat"u8.ToArray(), quoted.UdpPayload);
     }
 
+    /// <summary>The socket's buffer is full of what it has received, and has no room for the error that names the path's MTU.</summary>
+    [Theory]
+    [InlineData(true, 1006)]
+    [InlineData(false, 1280)]
+    public void A_path_MTU_that_nobody_names_is_felt_for_in_steps(bool v4, uint told)
+    {
+        (IpEndpoint guest, IpEndpoint server) = Pair(v4);
+        _h.GuestSendsUdp(guest, server, "first"u8);
+        _h.Host.Last.FailSends(HostError.MessageTooLong, HostError.MessageTooLong);
+        _h.GuestSendsUdp(guest, server, FrameFactory.Pattern(1440));
+        SentPacket tooBig = _h.GuestReceivesOne();
+        Assert.Equal(v4 ? (3, 4, told) : (2, 0, told), (tooBig.IcmpType, tooBig.IcmpCode, tooBig.IcmpRest));
+    }
+
     [Theory]
     [InlineData(true, 4, 0)] // source quench: RFC 6633
     [InlineData(true, 5, 1)] // redirect: the host's own links

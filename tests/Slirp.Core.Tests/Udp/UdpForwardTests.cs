@@ -278,7 +278,9 @@ public class UdpForwardTests
         FakeSocket socket = Open("::", 8053, Guest6);
         SentPacket packet = Assert.Single(Receives(socket, FrameFactory.Endpoint("fe80::7", 9), "x", IpAddress.Parse("fe80::1"), link: 3));
         Assert.True(Answers(Guest6, packet.Source, "y"));
-        Assert.Equal(3u, Assert.Single(socket.Datagrams).Options.InterfaceIndex);
+        Receives(socket, FrameFactory.Endpoint("fe80::7", 9), "x", IpAddress.Parse("fe80::1"), link: 4); // a bridge made anew
+        Assert.True(Answers(Guest6, packet.Source, "y"));
+        Assert.Equal([3u, 4u], socket.Datagrams.Select(datagram => datagram.Options.InterfaceIndex));
     }
 
     private FakeSocket Open(string address, int port, IpEndpoint guest)
@@ -336,6 +338,39 @@ public class UdpForwardTests
         Assert.Equal([8166, 4352, 2002, 1492, 1006], mtus);
         Assert.True(Assert.Single(socket.Datagrams).Options.DontFragment);
         Assert.Equal(5, _counters.Dropped(DropReason.UdpHostSendFailed));
+    }
+
+    /// <summary>A guest ignores less than what every IPv6 link carries (RFC 8201 section 4).</summary>
+    [Theory]
+    [InlineData(1440, 0)]
+    [InlineData(2880, 1440)]
+    public void The_guest_is_told_no_IPv6_path_below_1280(int length, int segmentSize)
+    {
+        FakeSocket socket = Open("::", 8053, Guest6);
+        IpEndpoint remote = FrameFactory.Endpoint("2001:db8::9", 5000);
+        Receives(socket, remote, "question", IpAddress.Parse("2001:db8::1"));
+        socket.PathMtu = 1400;
+        byte[] packet = FrameFactory.Udp(Guest6, remote, FrameFactory.Pattern(length));
+        Assert.True(_forwards.TryCarryAnswer(FrameFactory.GuestMac, Guest6, remote, packet.AsSpan(packet.Length - length),
+            As(segmentSize) with { DontFragment = true }, packet, _clock.Now));
+        _forwards.RunReady(_clock.Now);
+        SentPacket told = Assert.Single(_host.TakePackets());
+        Assert.Equal((2, 0, 1280u), (told.IcmpType, told.IcmpCode, told.IcmpRest));
+    }
+
+    /// <summary>The host's packet has another length than the guest's, and like any source the host may fragment it.</summary>
+    [Fact]
+    public void DF_is_not_carried_into_the_other_family()
+    {
+        FakeSocket socket = Open("::", 8053, Guest);
+        SentPacket question = Assert.Single(Receives(socket, FrameFactory.Endpoint("2001:db8::9", 5000), "question", IpAddress.Parse("2001:db8::1")));
+        socket.PathMtu = 1500;
+        byte[] packet = FrameFactory.Udp(Guest, question.Source, FrameFactory.Pattern(1472), dontFragment: true);
+        Assert.True(_forwards.TryCarryAnswer(FrameFactory.GuestMac, Guest, question.Source, packet.AsSpan(packet.Length - 1472),
+            As(0) with { DontFragment = true }, packet, _clock.Now));
+        _forwards.RunReady(_clock.Now);
+        Assert.Empty(_host.TakePackets());
+        Assert.False(Assert.Single(socket.Datagrams).Options.DontFragment);
     }
 
     private static DatagramOptions As(int segmentSize) => new(segmentSize, 0, 64, DontFragment: false);
