@@ -75,7 +75,7 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         {
             Target = command.Process,
             HostAddresses = addresses,
-            Signals = IsInit ? [.. PassedOn, SIGCHLD] : PassedOn,
+            Signals = [.. PassedOn, SIGCHLD],
             OnSignal = (signal, origin) => PassOn(command, foreground, signal, origin),
         };
         _ = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, orphans: [], log, () =>
@@ -128,7 +128,9 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
     {
         if (signal == SIGCHLD)
         {
-            command.ReapOthers();
+            if (IsInit) command.ReapOthers();
+            // Whoever waits at the terminal for this process sees it stopped, as with su(1), and can continue both.
+            if (command.TakeStop() && foreground.IsOursOr(command.Pid)) command.StopAlong();
             return true;
         }
         bool isTyped = signal is SIGINT or SIGQUIT

@@ -28,6 +28,9 @@ public enum InotifyMask : uint
     IN_IGNORED = 0x8000,
     IN_ONLYDIR = 0x01000000,
     IN_DONT_FOLLOW = 0x02000000,
+
+    /// <summary>Linux 4.18: EEXIST for what is watched already.</summary>
+    IN_MASK_CREATE = 0x10000000,
     IN_EXCL_UNLINK = 0x04000000,
     IN_ISDIR = 0x40000000,
 }

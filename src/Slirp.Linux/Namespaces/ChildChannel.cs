@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Slirp.Linux.Abi;
 using Slirp.Linux.Native;
@@ -52,6 +53,24 @@ internal sealed unsafe class ChildChannel : IDisposable
 
     /// <summary>Appends the child's giving up of the parent's end: so that the parent's end is the end of the channel.</summary>
     internal void AddCloseParentEnd(ChildProgram program, int step) => program.IgnoreError(program.Add(step, Syscalls.close, _parentEnd.Value));
+
+    /// <summary>Appends the end of what the child has to say.</summary>
+    internal void AddClose(ChildProgram program, int step) => program.IgnoreError(program.Add(step, Syscalls.close, _childEnd.Value));
+
+    /// <summary>Appends the closing of every descriptor but the channel's (close_range, Linux 5.9; before it those that are open now).</summary>
+    internal void AddCloseOthers(ChildProgram program, int step)
+    {
+        int own = _childEnd.Value;
+        if (own > 0) program.IgnoreError(program.Add(step, Syscalls.close_range, 0, own - 1, 0));
+        int rest = program.Add(step, Syscalls.close_range, own + 1, uint.MaxValue, 0);
+        program.IgnoreError(rest);
+        foreach (string entry in Directory.GetFileSystemEntries("/proc/self/fd"))
+        {
+            if (int.TryParse(Path.GetFileName(entry), NumberStyles.None, CultureInfo.InvariantCulture, out int open) && open != own)
+                program.IgnoreError(program.Add(step, Syscalls.close, open));
+        }
+        program.LandSuccess(rest);
+    }
 
     /// <summary>Appends the sending of a message without a descriptor.</summary>
     internal int AddSend(ChildProgram program, int step, ChildMessage message) =>

@@ -32,8 +32,11 @@ internal unsafe struct ChildInstruction
     /// <summary>Where an error leads, after it was noted under <see cref="Step"/>.</summary>
     public int OnError;
 
-    /// <summary>If not 0: the only errno for which <see cref="OnError"/> holds; any other fails.</summary>
+    /// <summary>If not 0: the only errno for which <see cref="OnError"/> holds.</summary>
     public int OnlyErrno;
+
+    /// <summary>Where any other errno than <see cref="OnlyErrno"/> leads.</summary>
+    public int OnOtherError;
 
     /// <summary>If not 0: a result of zero is an error too (the parent closed its end).</summary>
     public int ZeroIsEnd;

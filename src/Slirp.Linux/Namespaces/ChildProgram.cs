@@ -61,6 +61,7 @@ internal sealed unsafe class ChildProgram : IDisposable
             ResultRegister = result,
             OnSuccess = ChildInstruction.Next,
             OnError = ChildInstruction.Fail,
+            OnOtherError = ChildInstruction.Fail,
         };
         ReadOnlySpan<Argument> arguments = [a0, a1, a2, a3, a4, a5];
         for (int i = 0; i < arguments.Length; i++)

@@ -99,7 +99,7 @@ internal static unsafe class ChildRunner
                 int error = result < 0 ? *errno : (int)Errno.ECANCELED;
                 if (error == (int)Errno.EINTR) continue;
                 report->Errnos[one->Step] = error;
-                target = one->OnlyErrno == 0 || one->OnlyErrno == error ? one->OnError : ChildInstruction.Fail;
+                target = one->OnlyErrno == 0 || one->OnlyErrno == error ? one->OnError : one->OnOtherError;
                 if (target == ChildInstruction.Fail)
                 {
                     report->FailedStep = one->Step;

@@ -19,10 +19,12 @@ public sealed class NamespaceCommand : IDisposable
     private readonly ChildProgram _program;
     private readonly ChildChannel _channel;
     private readonly ChildProcess _child;
+    private readonly ResolvConfKeeper? _keeper;
 
     private NamespaceCommand(ChildProgram program, ChildChannel channel, ChildProcess child, ProcessWatch process,
-        OwnedFd[] tapQueues, OwnedFd netlink, IReadOnlyList<NamespaceWarning> warnings)
+        OwnedFd[] tapQueues, OwnedFd netlink, ResolvConfKeeper? keeper, IReadOnlyList<NamespaceWarning> warnings)
     {
+        _keeper = keeper;
         _program = program;
         _channel = channel;
         _child = child;
@@ -54,6 +56,7 @@ public sealed class NamespaceCommand : IDisposable
         var program = new ChildProgram();
         ChildChannel? channel = null;
         ChildProcess? child = null;
+        ResolvConfKeeper? keeper = null;
         using var born = new BornDescriptors();
         try
         {
@@ -64,12 +67,15 @@ public sealed class NamespaceCommand : IDisposable
             IdMaps.Write(child.ShownPid);
             _ = channel.Send(ChildMessage.Go);
             ExpectWord(ChildMessage.Ready, born.Collect(channel), program, child);
+            List<NamespaceWarning> warnings = [.. NamespaceAttach.WarningsOf(program, optional)];
+            keeper = Keep(request, child, warnings);
             OwnedFd netlink = born.TakeNetlink() ?? throw Ended();
             return new NamespaceCommand(program, channel, child, ProcessWatch.FromOwned(child.Pid, child.TakePidFd()),
-                born.TakeQueues(), netlink, NamespaceAttach.WarningsOf(program, optional));
+                born.TakeQueues(), netlink, keeper, warnings);
         }
         catch
         {
+            keeper?.Dispose();
             child?.Dispose();
             channel?.Dispose();
             program.Dispose();
@@ -117,6 +123,26 @@ public sealed class NamespaceCommand : IDisposable
         }
     }
 
+    /// <returns>True if it has been stopped by SIGSTOP since the last call and nobody has continued it: a shell that
+    /// suspends itself. What is typed at the terminal to stop it (SIGTSTP) reaches this process too.</returns>
+    public unsafe bool TakeStop()
+    {
+        const int P_PID = 1, WNOHANG = 1, WSTOPPED = 2, pidOffset = 16, statusOffset = 24; // of siginfo_t, on 64 bits
+        byte* information = stackalloc byte[128];
+        *(int*)(information + pidOffset) = 0;
+        SysResult found = Libc.Call(Syscalls.waitid, P_PID, Pid, (nint)information, WSTOPPED | WNOHANG); // on this stack
+        return found.IsOk && *(int*)(information + pidOffset) == Pid && *(int*)(information + statusOffset) == SIGSTOP;
+    }
+
+    /// <summary>Stops this process as the command is stopped, and continues the command when somebody continues this process.</summary>
+    public void StopAlong()
+    {
+        // kill(2) is behind the walls, and a signal to one thread stops all.
+        int thread = Libc.Call(Syscalls.gettid).Raw;
+        _ = Libc.Call(Syscalls.tgkill, Environment.ProcessId, thread, SIGSTOP);
+        _ = Process.Signal(SIGCONT);
+    }
+
     /// <summary>What a shell would say: 127 for a program that is not there, 126 for one that cannot be executed.</summary>
     public static int ExitStatusFor(LinuxException failure) =>
         failure.Step == "execve" && failure.Errno is Errno.ENOENT or Errno.ENOTDIR ? 127 : 126;
@@ -125,12 +151,27 @@ public sealed class NamespaceCommand : IDisposable
     public void Dispose()
     {
         End();
+        _keeper?.Dispose();
         _child.Dispose();
         Process.Dispose();
         foreach (OwnedFd queue in TapQueues) queue.Dispose();
         Netlink.Dispose();
         _channel.Dispose();
         _program.Dispose();
+    }
+
+    private static ResolvConfKeeper? Keep(CommandRequest request, ChildProcess child, List<NamespaceWarning> warnings)
+    {
+        if (request.ResolvConf is not byte[] content) return null;
+        try
+        {
+            return new ResolvConfKeeper(child.ShownPid, content);
+        }
+        catch (LinuxException e)
+        {
+            warnings.Add(new NamespaceWarning(e.Step, "/etc/resolv.conf, to keep it", e.Errno));
+            return null;
+        }
     }
 
     private static List<int> Compose(

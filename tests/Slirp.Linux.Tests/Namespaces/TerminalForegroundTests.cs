@@ -16,6 +16,13 @@ public class TerminalForegroundTests
     public void The_foreground_group_stands_after_the_name(string stat, bool isOurs) =>
         Assert.Equal(isOurs, TerminalForeground.IsInForeground(stat));
 
+    [Theory]
+    [InlineData("1 (sh) S 0 5 5 34816 7 4194304 110", 7, true)]
+    [InlineData("1 (sh) S 0 5 5 34816 5 4194304 110", 7, false)]
+    [InlineData("1 (sh) S 0 5 5 0 -1 4194304 110", 7, false)]
+    public void Another_group_can_be_asked_for(string stat, int group, bool isIt) =>
+        Assert.Equal(isIt, TerminalForeground.IsInForeground(stat, group));
+
     [Fact]
     public void The_kernel_says_where_this_process_is()
     {
