@@ -29,7 +29,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         using ProcessWatch? process = WatchProcess();
         using NamespacePathWatch? path = WatchPath(process);
         using TapDevice tap = OpenTap(out NetworkPlan plan);
-        StandardStreams.OutputInBackground(StartReport.Compose(plan, _network, options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
+        StandardStreams.OutputInBackground(StartReport.Compose(plan, Carried(_network), options.Lifecycle, GuestNetwork.OffloadsOf(tap), addresses?.Outbound ?? default));
         var supervision = new SupervisorOptions { Target = process, NamespacePath = path, HostAddresses = addresses };
         EndReason reason = ServiceRunner.Serve(tap, plan, _network, options.Lifecycle, options.Confinement, supervision, _orphans, log, static () => { });
         log.Info("do_slirp is exiting");
@@ -41,28 +41,41 @@ internal sealed class AttachService(AttachOptions options, Log log)
     private void EnterUserNamespace()
     {
         if (NarrowRoot.IsPermitted || _target.UsernsToEnter is not string path) return;
-        if (Environment.GetEnvironmentVariable(UserNamespaceEntry.Marker) is not null) return;
+        if (UserNamespaceEntry.WasTried) return;
         SysResult result = UserNamespaceEntry.BeginAnew(path);
         log.Debug($"sandbox: {path} cannot be entered: {result.Errno.Describe()}");
     }
 
     private ProcessWatch? WatchProcess()
     {
-        if (_target is not { ExitWithTarget: true, Target: AttachTarget.ByPid target }) return null;
+        if (!_target.ExitWithTarget || ProcessOf(_target.Target) is not int pid) return null;
         try
         {
-            return ProcessWatch.Open(target.Pid);
+            return ProcessWatch.Open(pid);
         }
-        catch (LinuxException e) when (e.Errno != Errno.ESRCH)
+        catch (LinuxException e) when (e.Errno != Errno.ESRCH || _target.Target is AttachTarget.ByPath)
         {
-            log.Debug($"{e.Message}; looking at /proc/{target.Pid} by the clock instead");
+            log.Debug($"{e.Message}; looking at /proc/{pid} by the clock instead");
             return null;
         }
     }
 
+    /// <summary>Whose end is the end of the target. A path may be a process's own (/proc/PID/ns/net), or seen from it
+    /// (/proc/PID/root/...).</summary>
+    private static int? ProcessOf(AttachTarget target)
+    {
+        if (target is AttachTarget.ByPid process) return process.Pid;
+        string[] parts = target is AttachTarget.ByPath given ? Path.GetFullPath(given.Path).Split('/', 4) : [];
+        return parts is ["", "proc", string number, _] && DecimalNumber.TryParse(number, out int pid) && pid > 0 ? pid : null;
+    }
+
+    private static bool IsNamespaceOf(int pid, string path) =>
+        Path.GetFullPath(path).StartsWith($"/proc/{pid}/ns/", StringComparison.Ordinal);
+
     /// <summary>A thread's number does for a target, and a kernel or a caller's filter may have no pidfd_open: then procfs tells.</summary>
     private NamespacePathWatch? WatchPath(ProcessWatch? process) => _target switch
     {
+        { Target: AttachTarget.ByPath target } when process is not null && IsNamespaceOf(process.Pid, target.Path) => null,
         { ExitWithTarget: true, Target: AttachTarget.ByPath target } => new NamespacePathWatch(target.Path),
         { ExitWithTarget: true, Target: AttachTarget.ByPid target } when process is null => new NamespacePathWatch($"/proc/{target.Pid}/ns"),
         _ => null,
@@ -73,7 +86,7 @@ internal sealed class AttachService(AttachOptions options, Log log)
         OffloadCapabilities wanted = GuestNetwork.Wanted(_network.NoOffload);
         if (_target.Target is AttachTarget.ByTapFd given)
         {
-            if (_target.Configure) log.Warning("--configure: a TAP that is given as a descriptor is configured by whoever made it");
+            WarnOfUnused();
             plan = GuestNetwork.PlanFor(_network, MacAddress.Broadcast);
             return TapDevice.FromGiven(OwnGivenDescriptor(given.Fd), wanted);
         }
@@ -96,6 +109,20 @@ internal sealed class AttachService(AttachOptions options, Log log)
             attached.Dispose();
             throw;
         }
+    }
+
+    /// <summary>What the report may name: the address of a given TAP's interface is not ours to set.</summary>
+    private NetworkOptions Carried(NetworkOptions network) =>
+        _target.Target is AttachTarget.ByTapFd ? network with { MacAddress = null } : network;
+
+    private void WarnOfUnused()
+    {
+        var unused = new List<string>();
+        if (_target.Configure) unused.Add("--configure");
+        if (_network.MacAddress is not null) unused.Add("--macaddress");
+        if (_target.TapName is not null) unused.Add("TAPNAME");
+        if (unused.Count > 0)
+            log.Warning($"{string.Join(", ", unused)}: left out; a TAP that is given as a descriptor has its name, and is configured by whoever made it");
     }
 
     /// <summary>On an interface that was there before, the connections that it may have carried for another process.</summary>

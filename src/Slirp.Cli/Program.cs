@@ -1,6 +1,7 @@
 using Slirp.Cli.Options;
 using Slirp.Host;
 using Slirp.Linux;
+using Slirp.Linux.Confinement;
 
 namespace Slirp.Cli;
 
@@ -30,7 +31,8 @@ internal static class Program
         if (Unsupported.Refusal(line) is UsageFailure refusal) line = line with { Command = refusal };
         CommandLineReport report = CommandLineReport.Of(program, line);
         StandardStreams.Error(report.Error);
-        StandardStreams.Output(report.Output);
+        // Begun anew in another user namespace, it has said all that once.
+        if (!UserNamespaceEntry.WasTried || report.ExitStatus is not null) StandardStreams.Output(report.Output);
         return report.ExitStatus ?? Serve(line.Command);
     }
 

@@ -34,7 +34,7 @@ internal static class ServiceRunner
         using var forwards = new ForwardTable(worker, plan);
         PublishedPorts.Bind(forwards, network.Publish, plan, log);
         using ServiceManager? manager = ServiceManager.FromEnvironment(Environment.GetEnvironmentVariable, Environment.ProcessId, log.Warning);
-        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Forwards = forwards, Log = log.Info };
+        supervision = supervision with { ExitFd = lifecycle.ExitFd, Manager = manager, Forwards = forwards, Log = log.Info, Warn = log.Warning };
         // It takes the signals, so it outlives the control socket: none of them can end us while that has a path.
         using var supervisor = new Supervisor(worker, resolver, supervision);
         var walls = new List<string>();

@@ -35,6 +35,8 @@ public sealed record SupervisorOptions
     public ServiceManager? Manager { get; init; }
 
     public Action<string> Log { get; init; } = static _ => { };
+
+    public Action<string> Warn { get; init; } = static _ => { };
 }
 
 /// <summary>The main thread's part: it lets the worker work and waits for what is not traffic: signals, exit-fd, the
@@ -68,7 +70,7 @@ public sealed class Supervisor : IDisposable
     private readonly SignalWatch _signals;
     private readonly Wakeup _beat = new();
     private bool _isBeatAwaited;
-    private long _beatDue = long.MaxValue; // monotonic nanoseconds
+    private long _beatDue = long.MaxValue, _clockDue = long.MaxValue; // monotonic nanoseconds
 
     public Supervisor(Worker worker, ResolverWatch resolver, SupervisorOptions options)
     {
@@ -89,6 +91,7 @@ public sealed class Supervisor : IDisposable
     {
         if (!TryWatchExitFd()) return EndReason.ExitDescriptor;
         var thread = new Thread(RunWorker) { Name = "worker" };
+        _worker.BeginRun();
         thread.Start();
         try
         {
@@ -143,13 +146,15 @@ public sealed class Supervisor : IDisposable
         while (true)
         {
             AskForBeat();
+            SetClock();
             int count = _epoll.WaitNanoseconds(events, Patience()).Raw;
             for (int i = 0; i < count; i++)
             {
                 EndReason reason = OnEvent((Source)events[i].Data);
                 if (reason != EndReason.None) return reason;
             }
-            if (count > 0) continue;
+            if (MonotonicClock.Nanoseconds < _clockDue) continue;
+            _clockDue = long.MaxValue;
             if (AreAddressesBehind) _ = OnEvent(Source.HostAddresses);
             if (IsPathUnwatched && OnEvent(Source.NamespacePath) is EndReason gone and not EndReason.None) return gone;
             if (_resolver.NeedsClock) _ = OnEvent(Source.Resolver);
@@ -202,19 +207,24 @@ public sealed class Supervisor : IDisposable
         if (_options.Manager?.WatchdogInterval is TimeSpan interval) _beatDue = MonotonicClock.Nanoseconds + interval.Ticks * 100;
     }
 
+    /// <summary>A look by the clock comes when it is due, however many events come meanwhile.</summary>
+    private void SetClock()
+    {
+        bool isNeeded = IsPathUnwatched || _resolver.NeedsClock || AreAddressesBehind;
+        long wait = _resolver.IsInDoubt ? ResolverWatch.DoubtNanoseconds : ClockNanoseconds;
+        _clockDue = isNeeded ? Math.Min(_clockDue, MonotonicClock.Nanoseconds + wait) : long.MaxValue;
+    }
+
     /// <returns>Nanoseconds, or -1 if only events are waited for.</returns>
     private long Patience()
     {
-        long patience = IsPathUnwatched || _resolver.NeedsClock || AreAddressesBehind ? ClockNanoseconds : long.MaxValue;
-        if (_resolver.IsInDoubt) patience = ResolverWatch.DoubtNanoseconds;
-        if (_beatDue != long.MaxValue && !_isBeatAwaited)
-            patience = Math.Min(patience, Math.Max(0, _beatDue - MonotonicClock.Nanoseconds));
-        return patience == long.MaxValue ? -1 : patience;
+        long due = _isBeatAwaited ? _clockDue : Math.Min(_clockDue, _beatDue);
+        return due == long.MaxValue ? -1 : Math.Max(0, due - MonotonicClock.Nanoseconds);
     }
 
     private void OnResolversChanged(ResolverConfiguration resolvers)
     {
-        foreach (string warning in resolvers.Warnings) _options.Log(warning);
+        foreach (string warning in resolvers.Warnings) _options.Warn(warning);
         _worker.UpdateResolvers(resolvers);
     }
 

@@ -146,10 +146,13 @@ public sealed partial class Worker : IDisposable
         worker._services.UpdateResolvers(resolvers, now);
     });
 
+    /// <summary>From here on what is asked of it waits for the loop, which is about to begin on another thread.</summary>
+    public void BeginRun() => _state = LoopState.Running;
+
     /// <summary>The loop. Returns when told to stop, or when the link is gone.</summary>
     public void Run()
     {
-        _state = LoopState.Running;
+        BeginRun();
         while (!_stopping)
         {
             Instant now = Now();

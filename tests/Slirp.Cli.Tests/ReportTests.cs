@@ -25,7 +25,7 @@ public class ReportTests
         --outbound-addr6=IPv6    address or interface that IPv6 connections leave from
         --disable-dns            do not answer DNS on 10.0.2.3 (third address of CIDR) and fd00::3
         --macaddress=MAC         MAC address of the interface (only with -c)
-        --target-type=TYPE       what kind of thing the target is ([netns|bess], default=netns)
+        --target-type=TYPE       what kind of thing the target is (netns; bess is refused by name)
         -h, --help               show this help and exit
         -v, --version            show the version and exit
         -p, --publish=RULE       forward [ADDR:]HOST[-HOST]:GUEST[-GUEST][/tcp|udp], may be repeated

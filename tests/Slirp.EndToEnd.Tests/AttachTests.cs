@@ -26,6 +26,19 @@ public class AttachTests
     public Task Reaches_the_host_in_ways_of_its_own(Attachment attachment) =>
         GuestNetwork.WithAsync(new SlirpPlan { Attachment = attachment }, EchoesAsync);
 
+    /// <summary>It is neither said to be done nor passed over in silence.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task What_does_not_concern_a_given_TAP_is_named()
+    {
+        var plan = new SlirpPlan { Attachment = Attachment.Descriptor, MoreOptions = ["-c", "--macaddress=02:00:00:00:00:01"] };
+        return GuestNetwork.WithAsync(plan, async network =>
+        {
+            await network.Slirp.StderrLineAsync("--configure, --macaddress: left out");
+            Assert.DoesNotContain("02:00:00:00:00:01", network.Slirp.StdoutSoFar, StringComparison.Ordinal);
+            await EchoesAsync(network);
+        });
+    }
+
     /// <summary>As RootlessKit does: the TAP is there and up before, and stays after.</summary>
     [EndToEndFact]
     public Task Takes_a_persistent_tap_that_is_up() => TakesPersistentTapAsync();

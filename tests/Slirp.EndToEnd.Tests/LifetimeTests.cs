@@ -70,8 +70,24 @@ public class LifetimeTests
         Assert.Equal(0, (await slirp.WaitAsync()).Status);
     }
 
-    /// <summary>Such a path is looked at once a second, and behind our walls the look is refused: that is no word of its end.
-    /// So the test waits for more than one look.</summary>
+    /// <summary>As RootlessKit names a namespace that it has detached: by its path in the mount namespace of a process, which
+    /// outlives the process where a descriptor holds it.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task A_path_that_a_process_shows_is_served_as_long_as_the_process_lives()
+    {
+        const string script = "mount -t tmpfs tmpfs /mnt; touch /mnt/netns; mount --bind /proc/self/ns/net /mnt/netns; echo up; exec cat";
+        await using ChildProcess holder = ChildProcess.Start(
+            ["unshare", "--mount", "--propagation=private", "--net", "sh", "-c", script], givesStdin: true);
+        await holder.StdoutLineAsync("up");
+        await using SlirpProcess slirp = SlirpProcess.Start(
+            [Machine.Binary, "-c", "-r", "3", "-e", "4", "--netns-type=path", $"/proc/{holder.Pid}/root/mnt/netns", GuestNetwork.TapName]);
+        await slirp.ReadyAsync();
+        holder.CloseStdin();
+        Assert.Equal(0, (await slirp.WaitAsync()).Status);
+    }
+
+    /// <summary>Behind our walls a look at such a path is refused: that is no word of its end. So the test waits for more than
+    /// one look by the clock.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public async Task A_namespace_in_procfs_is_served_as_long_as_its_process_lives()
     {
@@ -155,10 +171,10 @@ public class LifetimeTests
                 using Socket guest = await network.ConnectAsync(AddressFamily.InterNetwork, server.Port);
                 Task sending = guest.SendAsync(new byte[64 << 20]);
                 Socket held = await accepted.Task.WithinAsync("a connection");
-                while (held.Available == 0) await Task.Delay(1);
+                await UntilAsync(() => held.Available > 0).WithinAsync("the guest's first octets");
                 network.SlirpMayEnd();
                 network.Slirp.CloseExitDescriptor();
-                while (!MayListen(network)) await Task.Delay(1);
+                await UntilAsync(() => MayListen(network)).WithinAsync("the port to be free");
                 isFreeFirst = !held.Poll(0, SelectMode.SelectError);
                 Assert.Equal(0, (await network.Slirp.WaitAsync()).Status);
                 mayEnd.SetResult();
@@ -166,6 +182,11 @@ public class LifetimeTests
             });
 
         Assert.True(isFreeFirst, "the port was free after the connection's end only");
+
+        static async Task UntilAsync(Func<bool> isSo)
+        {
+            while (!isSo()) await Task.Delay(1);
+        }
 
         static bool MayListen(GuestNetwork network)
         {

@@ -29,7 +29,7 @@ public static class HelpText
         new(OptionId.OutboundAddr6, "IPv6", "address or interface that IPv6 connections leave from"),
         new(OptionId.DisableDns, null, "do not answer DNS on 10.0.2.3 (third address of CIDR) and fd00::3"),
         new(OptionId.MacAddress, "MAC", "MAC address of the interface (only with -c)"),
-        new(OptionId.TargetType, "TYPE", "what kind of thing the target is ([netns|bess], default=netns)"),
+        new(OptionId.TargetType, "TYPE", "what kind of thing the target is (netns; bess is refused by name)"),
         new(OptionId.Help, null, "show this help and exit"),
         new(OptionId.Version, null, "show the version and exit"),
         new(OptionId.Publish, "RULE", "forward [ADDR:]HOST[-HOST]:GUEST[-GUEST][/tcp|udp], may be repeated"),

@@ -54,7 +54,8 @@ public enum LandlockScopes : ulong
 /// that <see cref="Privileges"/> applies it to, and those that they start. What is open already stays usable.</summary>
 public sealed unsafe class Landlock : IDisposable
 {
-    private const uint LANDLOCK_CREATE_RULESET_VERSION = 1;
+    private const uint LANDLOCK_CREATE_RULESET_VERSION = 1, LANDLOCK_CREATE_RULESET_ERRATA = 2;
+    private const int SignalErratum = 1 << 1; // the second: signals among the threads of one process
     private const int LANDLOCK_RULE_PATH_BENEATH = 1, LANDLOCK_RULE_NET_PORT = 2;
     private const LandlockFiles OfFilesOnly = LandlockFiles.LANDLOCK_ACCESS_FS_EXECUTE | LandlockFiles.LANDLOCK_ACCESS_FS_WRITE_FILE
         | LandlockFiles.LANDLOCK_ACCESS_FS_READ_FILE | LandlockFiles.LANDLOCK_ACCESS_FS_TRUNCATE | LandlockFiles.LANDLOCK_ACCESS_FS_IOCTL_DEV;
@@ -86,12 +87,19 @@ public sealed unsafe class Landlock : IDisposable
         _ => (LandlockFiles)0xffff,
     };
 
+    /// <summary>Whether a scope for signals leaves those within the process alone: until a mend of Linux 6.15 (and of later 6.12s) it cut
+    /// threads off from one another, the runtime's collector included.</summary>
+    private static bool SparesOwnThreads { get; } =
+        Libc.Call(Syscalls.landlock_create_ruleset, 0, 0, (nint)LANDLOCK_CREATE_RULESET_ERRATA) is { IsOk: true } errata
+        && (errata.Raw & SignalErratum) != 0;
+
     /// <summary>Begins a set that handles all rights to files, and these others as far as the kernel knows them.</summary>
     /// <exception cref="LinuxException">ENOSYS or EOPNOTSUPP: no Landlock here.</exception>
     public static Landlock Begin(LandlockPorts ports = LandlockPorts.None, LandlockScopes scopes = LandlockScopes.None)
     {
         if (Abi < 4) ports = LandlockPorts.None;
         if (Abi < 6) scopes = LandlockScopes.None;
+        if (!SparesOwnThreads) scopes &= ~LandlockScopes.LANDLOCK_SCOPE_SIGNAL;
         var attributes = new landlock_ruleset_attr
         {
             handled_access_fs = (ulong)AllFiles,

@@ -105,7 +105,9 @@ public sealed unsafe class ThreadBroadcast : IDisposable
                 isOneOutOfSight |= !thread.IsOk && thread.Errno is not (Errno.ENOENT or Errno.ESRCH); // else it has ended
                 if (!thread.IsOk || !asked.Add(thread.Raw)) continue;
                 again = true;
-                if (Libc.Call(Syscalls.tgkill, Environment.ProcessId, thread.Raw, Signal).IsOk) sent++; // else it has ended
+                SysResult signalled = Libc.Call(Syscalls.tgkill, Environment.ProcessId, thread.Raw, Signal);
+                if (signalled.IsOk) sent++;
+                else isOneOutOfSight |= !signalled.Is(Errno.ESRCH); // else it has ended
             }
             if (!WaitFor(results + Results.Done, sent)) return SysResult.Failure(Errno.ETIMEDOUT);
         }

@@ -14,18 +14,22 @@ namespace Slirp.Linux.Confinement;
 /// instructions in a file that exists in memory alone. They enter the namespace, become its root, and execute this
 /// program again with the same arguments.</para>
 /// <para><b>Invariants.</b> Descriptors that were inherited pass through; what this program opened does not. The signal that
-/// the kernel sends at the parent's death, which entering clears, is set again. A namespace that refuses is entered
-/// in vain: the program begins anew where it was, and <see cref="Marker"/> in its environment says that it tried.</para>
+/// the kernel sends at the parent's death, which entering clears, is set again. There is no way back from a namespace
+/// that has no user 0, in which execve(2) would take every capability away; so a clone tries first. Should the entry be
+/// refused all the same, the program begins anew where it was. <see cref="Marker"/> in its environment says that it tried.</para>
 /// <para><b>Limits.</b> x86-64; a kernel that executes memory files (vm.memfd_noexec below 2).</para>
 /// </remarks>
 public static unsafe class UserNamespaceEntry
 {
     /// <summary>Set in the environment of the program that begins anew.</summary>
-    public const string Marker = "SLIRPNET_USERNS_TRIED";
+    private const string Marker = "SLIRPNET_USERNS_TRIED";
 
     private const int CLONE_NEWUSER = 0x10000000, AT_EMPTY_PATH = 0x1000, MFD_CLOEXEC = 1;
     private const int PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2;
     private const int CannotExecute = 126;
+
+    /// <summary>Whether this program has begun anew.</summary>
+    public static bool WasTried => Environment.GetEnvironmentVariable(Marker) is not null;
 
     public static bool IsSupported => RuntimeInformation.ProcessArchitecture == Architecture.X64;
 
@@ -39,11 +43,38 @@ public static unsafe class UserNamespaceEntry
         SysResult opened = Descriptor.OpenFile(path, OpenFlags.O_RDONLY);
         if (!opened.IsOk) return opened;
         using OwnedFd target = OwnedFd.FromKernel(opened.Raw);
+        SysResult tried = Try(target.Value, path);
+        if (!tried.IsOk) return tried;
         SysResult kept = Libc.Result(Libc.fcntl(target.Value, Fcntl.F_SETFD, 0));
         if (!kept.IsOk) return kept;
         int deathSignal = 0;
         _ = Libc.Call(Syscalls.prctl, PR_GET_PDEATHSIG, (nint)(&deathSignal));
         return Execute(Program(target.Value, deathSignal, self));
+    }
+
+    /// <returns>What a clone has met that went in and became root there.</returns>
+    private static SysResult Try(int target, string path)
+    {
+        using var program = new ChildProgram();
+        using var channel = new ChildChannel();
+        int step = program.Step("setns(CLONE_NEWUSER)", path);
+        ChildProcess.AddBeginning(program, channel);
+        _ = program.Add(step, Syscalls.setns, target, CLONE_NEWUSER);
+        program.IgnoreError(program.Add(step, Syscalls.setresgid, 0, 0, 0));
+        _ = program.Add(step, Syscalls.setresuid, 0, 0, 0);
+        _ = channel.AddSend(program, step, ChildMessage.Ready);
+        program.End(channel);
+        try
+        {
+            using ChildProcess child = ChildProcess.Start(program, channel);
+            if (channel.Receive(-1, out ChildMessage said, out _) == ChildChannel.Outcome.Message && said == ChildMessage.Ready)
+                return new SysResult(0);
+        }
+        catch (LinuxException e)
+        {
+            return SysResult.Failure(e.Errno);
+        }
+        return SysResult.Failure(program.Report.FailedErrno is var errno and not 0 ? (Errno)errno : Errno.ECHILD);
     }
 
     private static SysResult Execute(byte[] program)

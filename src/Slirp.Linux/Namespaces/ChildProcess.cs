@@ -58,6 +58,8 @@ internal sealed unsafe class ChildProcess : IDisposable
                 return child;
             }
             child.Dispose();
+            // It may have run after all: its words are not the next one's.
+            while (channel.Receive(0, out _, out OwnedFd? late) == ChildChannel.Outcome.Message) late?.Dispose();
         }
         throw new LinuxException("clone", "this process", Errno.ETIMEDOUT, "the child process never ran");
     }

@@ -103,7 +103,7 @@ internal static class ConfinedProgram
     /// <summary>Begins anew in a user namespace, and tells from there where it is.</summary>
     internal static int BeginAnew(string path, string argument)
     {
-        if (Environment.GetEnvironmentVariable(UserNamespaceEntry.Marker) is null)
+        if (!UserNamespaceEntry.WasTried)
             return (int)UserNamespaceEntry.BeginAnew(path).Errno;
         bool isInside = File.ResolveLinkTarget("/proc/self/ns/user", false)!.Name == File.ResolveLinkTarget(path, false)!.Name;
         Console.WriteLine($"inside {isInside} as {Libc.geteuid()}, CAP_SYS_ADMIN {Privileges.Has(Capability.CAP_SYS_ADMIN)}, told \"{argument}\"");
