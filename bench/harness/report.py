@@ -134,7 +134,7 @@ def tables(results, about, links):
         for direction in ("up", "down")
         for title, name, pattern, is_compared in (("arrived/s", "arrived_per_second", "{:.0f}", True),
                                                   ("lost, %", "lost_percent", "{:.1f}", False))])
-    lines += small_table(results, links, "From spawn to ready: slirpnet and slirp4netns as root, pasta as a user, the median of 20", "start", [
+    lines += small_table(results, links, "From spawn to ready, the median of 20 (slirp4netns as root too here, whatever its row says)", "start", [
         ("ms", (), "milliseconds", "{:.1f}", False)])
     lines += small_table(results, links, "Memory and idle processor time of the process", "resources", [
         ("resident when idle, MB", (), "idle_megabytes", "{:.1f}", False),

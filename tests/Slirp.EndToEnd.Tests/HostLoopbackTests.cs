@@ -176,7 +176,12 @@ public class HostLoopbackTests
     private static async Task BecomesAsync(GuestNetwork network, IPEndPoint service, bool isOpen)
     {
         SocketError wanted = isOpen ? SocketError.Success : SocketError.NetworkUnreachable;
-        while (await network.Guest.ConnectErrorAsync(service) != wanted) await Task.Delay(20);
+        async Task AskAsync()
+        {
+            while (await network.Guest.ConnectErrorAsync(service) != wanted) await Task.Delay(20);
+        }
+
+        await AskAsync().WithinAsync($"{wanted} from a connect to {service}");
     }
 
     private static IPAddress Any(AddressFamily family) => family == V4 ? IPAddress.Any : IPAddress.IPv6Any;

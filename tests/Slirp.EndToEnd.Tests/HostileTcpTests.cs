@@ -100,6 +100,7 @@ public class HostileTcpTests
                 int[] windows = [first, second, third];
                 for (int i = 0; !bot.IsFinished; i++)
                 {
+                    Assert.False(bot.IsReset);
                     bot.Window = (ushort)windows[i % windows.Length];
                     bot.Acknowledge();
                     // With a shut window a probe comes; with an open one, data.

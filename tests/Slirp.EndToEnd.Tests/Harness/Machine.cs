@@ -49,6 +49,13 @@ internal static class Machine
         return (int)Math.Min(limit[0], int.MaxValue);
     }
 
+    /// <summary>Whether this kernel has Landlock, and the tests are allowed it: a wall that slirpnet does without, in a line of
+    /// its log, where it is missing.</summary>
+    public static bool HasLandlock { get; } = Native.syscall(444, 0, 0, 1) > 0; // landlock_create_ruleset, for its version
+
+    /// <summary>What slirpnet's status names as standing here.</summary>
+    public static string[] Walls { get; } = HasLandlock ? ["nnp", "caps", "landlock", "seccomp"] : ["nnp", "caps", "seccomp"];
+
     /// <summary>Whether a program of this name is installed.</summary>
     public static bool Has(string tool)
     {
@@ -112,13 +119,18 @@ internal static class Machine
     // As udev sets it up everywhere; a machine without udev may have it closed.
     private static void AllowTunToEveryone()
     {
+        const string device = "/dev/net/tun";
+        const UnixFileMode everyones = (UnixFileMode)0b110_110_110;
         try
         {
-            File.SetUnixFileMode("/dev/net/tun", (UnixFileMode)0b110_110_110);
+            UnixFileMode before = File.GetUnixFileMode(device);
+            if (before == everyones) return;
+            File.SetUnixFileMode(device, everyones);
+            AppDomain.CurrentDomain.ProcessExit += (_, _) => File.SetUnixFileMode(device, before);
         }
-        catch (UnauthorizedAccessException)
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            // Root of a user namespace only: then it is as the machine has it.
+            // Root of a user namespace only, or a device that cannot be changed: then it is as the machine has it.
         }
     }
 }

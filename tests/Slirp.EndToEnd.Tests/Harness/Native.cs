@@ -75,6 +75,9 @@ internal static class Native
     [DllImport("libc")]
     public static extern uint geteuid();
 
+    [DllImport("libc", SetLastError = true)]
+    public static extern nint syscall(nint number, nint first, nint second, nint third);
+
     [DllImport("libc")]
     public static extern int posix_spawn_file_actions_init(IntPtr actions);
 

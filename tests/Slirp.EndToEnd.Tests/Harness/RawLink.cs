@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Net.NetworkInformation;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -16,6 +17,8 @@ internal sealed class RawLink : IDisposable
     private const int SocketLevel = 1, ReceiveTimeoutOption = 20, ReceiveBufferOption = 33; // SOL_SOCKET, SO_RCVTIMEO, SO_RCVBUFFORCE
     private const ushort EveryProtocol = 0x0300; // ETH_P_ALL in network order
     private const int NoBuffers = 105, Again = 11, BadArgument = 22, TooLong = 90;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private readonly SafeFileHandle _socket;
 
@@ -55,6 +58,7 @@ internal sealed class RawLink : IDisposable
     /// <summary>Sends one frame, as soon as the ring has room for it.</summary>
     public void Send(ReadOnlySpan<byte> frame)
     {
+        Stopwatch? waiting = null;
         while (Native.send((int)_socket.DangerousGetHandle(), frame, frame.Length, 0) < 0)
         {
             int errno = Marshal.GetLastPInvokeError();
@@ -65,6 +69,8 @@ internal sealed class RawLink : IDisposable
             }
 
             if (errno is not (NoBuffers or Again)) throw new Win32Exception(errno, $"send of a frame of {frame.Length} octets");
+            waiting ??= Stopwatch.StartNew();
+            if (waiting.Elapsed > Patience) throw new EndToEndException("hung, waiting for the interface to take a frame");
             Thread.Sleep(0);
         }
     }

@@ -45,7 +45,9 @@ internal sealed class RootlessHost : IAsyncDisposable
         echo 'rootless:200000:65536' >etc/subuid
         echo 'rootless:200000:65536' >etc/subgid
         echo 'nameserver 127.0.0.1' >etc/resolv.conf
-        touch /etc/subuid /etc/subgid
+        fresh=
+        for file in subuid subgid; do [ -e /etc/$file ] || fresh=1; done
+        if [ "$fresh" ]; then mkdir whole; cp -a /etc/. whole; touch whole/subuid whole/subgid; mount --bind whole /etc; fi
         for file in passwd group subuid subgid resolv.conf; do mount --bind etc/$file /etc/$file; done
         printf '[engine]\nnetwork_cmd_path = "/mnt/bin/slirpnet"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n' >etc/containers.conf
         printf '[containers]\ncgroups = "disabled"\n' >>etc/containers.conf
@@ -83,7 +85,7 @@ internal sealed class RootlessHost : IAsyncDisposable
             string children = await File.ReadAllTextAsync($"/proc/{holder.Pid}/task/{holder.Pid}/children");
             return new RootlessHost(holder, int.Parse(children.Trim()));
         }
-        catch (Exception e) when (e is not EndToEndException)
+        catch
         {
             await holder.DisposeAsync();
             throw;
