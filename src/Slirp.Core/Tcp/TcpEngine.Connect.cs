@@ -150,7 +150,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.SndWnd = flow.MaxSndWnd = segment.Window; // never scaled in a SYN (RFC 7323 section 2.2)
         (flow.SndWl1, flow.SndWl2) = (segment.Sequence, segment.Acknowledgment);
         SetMss(flow, options.Mss);
-        flow.LastHeard = now;
+        flow.LastHeard = flow.LastUnasked = now;
         flow.Cwnd = Math.Max(_parameters.InitialCongestionWindow, 10 * flow.Mss);
         flow.Ssthresh = int.MaxValue;
     }

@@ -38,6 +38,7 @@ public sealed partial class TcpEngine<TWorld>
             return;
         }
         flow.LastHeard = now;
+        if (flow.UnansweredProbes == 0 || segment.Length > 0) flow.LastUnasked = now;
         flow.UnansweredProbes = 0;
         UpdateTimestamp(flow, segment);
         if (flow.Guest == GuestTcpState.SynReceived && !TryEstablish(flow, segment, now)) return;
@@ -106,14 +107,15 @@ public sealed partial class TcpEngine<TWorld>
     /// acknowledgment. The same within a second is a retransmission, and where our window is shut it asks for room.</summary>
     private static bool IsKeepAlive(TcpFlow flow, in GuestSegment segment, Instant now) =>
         flow.ToHost.IsEmpty && flow.RcvAdv.IsAfter(flow.RcvNxt) && segment.PayloadLength <= 1 && (segment.Flags & (TcpFlags.Syn | TcpFlags.Fin)) == 0
-        && segment.Sequence == flow.RcvNxt + -1 && now - flow.LastHeard >= TimeSpan.FromSeconds(1);
+        && segment.Sequence == flow.RcvNxt + -1 && now - flow.LastUnasked >= TimeSpan.FromSeconds(1);
 
     /// <summary>The guest wants to know whether its peer is alive. We are; so its peer is asked the same from now on, as
-    /// patiently as the guest has asked, and if it is gone the guest is told.</summary>
+    /// patiently as the guest has asked, and if it is gone the guest is told. Our own probes do not count: the guest discards
+    /// them, and its patience goes on.</summary>
     private void KeepHostAlive(TcpFlow flow, Instant now)
     {
         flow.IsHostKeptAlive = true;
-        if (flow.Socket.IsOpen) _world.KeepAlive(flow.Socket, now - flow.LastHeard);
+        if (flow.Socket.IsOpen) _world.KeepAlive(flow.Socket, now - flow.LastUnasked);
     }
 
     /// <summary>Data that came twice is acknowledged each time, for that is how its sender goes on. A bare segment or a SYN is

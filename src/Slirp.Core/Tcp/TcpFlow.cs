@@ -99,6 +99,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal Instant TimerDue = Instant.Never;
     internal TimerHandle Timer;
     internal Instant LastHeard, LastProbe, LastPayload, NextChallenge;
+
+    /// <summary>When the guest last spoke of itself: an answer to a probe of ours shows only that it lives.</summary>
+    internal Instant LastUnasked;
     internal int UnansweredProbes, PersistCount;
 
     // Place in the list of flows of its kind that may be evicted, by age

@@ -38,6 +38,41 @@ public sealed class KeepAliveTests : TcpConversation
         FlowIsGone();
     }
 
+    /// <summary>Whoever is asked by us has not spoken of himself, and his own patience is not shorter for it.</summary>
+    [Theory]
+    [InlineData(false, 301, 10)]
+    [InlineData(false, 301, 0.5)] // which is no retransmission
+    [InlineData(true, 16, 10)] // half closed, it is asked every 15 s
+    public void Our_own_probes_do_not_make_the_guest_s_look_impatient(bool hasClosed, double asked, double later)
+    {
+        Guest.Connects();
+        if (hasClosed)
+        {
+            Guest.Sends(FinAck);
+            Guest.Receives(Ack);
+        }
+        World.AdvanceSeconds(asked);
+        Guest.Receives(Ack, seq: 0, length: 0);
+        Guest.Sends(Ack);
+        World.AdvanceSeconds(later);
+        Guest.Sends(Ack, seq: Guest.Next - 1);
+        Guest.Receives(Ack, ack: Guest.Next);
+        Assert.Equal(TimeSpan.FromSeconds(asked + later), Host.Socket.KeepAliveIdle);
+    }
+
+    [Fact]
+    public void What_crosses_a_probe_is_no_answer_to_it()
+    {
+        Guest.Connects();
+        World.AdvanceSeconds(301);
+        Guest.Receives(Ack, seq: 0, length: 0);
+        Guest.Sends(Ack, data: "x"u8);
+        Guest.Receives(Ack, ack: 2);
+        World.AdvanceSeconds(20);
+        Guest.Sends(Ack, seq: 1);
+        Assert.Equal(TimeSpan.FromSeconds(20), Host.Socket.KeepAliveIdle);
+    }
+
     [Fact]
     public void A_guest_that_is_gone_after_closing_its_half_is_noticed_within_75_seconds()
     {
