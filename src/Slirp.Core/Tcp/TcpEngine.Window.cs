@@ -25,6 +25,7 @@ public sealed partial class TcpEngine<TWorld>
     {
         _budget.Adjust(Math.Max(0, flow.RcvCapacity - _parameters.MinReceiveWindow), Math.Max(0, capacity - _parameters.MinReceiveWindow));
         flow.RcvCapacity = capacity;
+        flow.RcvSinceResize = 0; // of a window that can grow no more nobody looks at the count, and it may have wrapped
     }
 
     /// <summary>A flow whose guest has not sent for a while gives its window's memory to those who need it. The edge that it

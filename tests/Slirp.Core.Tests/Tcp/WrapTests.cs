@@ -92,19 +92,50 @@ public sealed class WrapTests : TcpConversation
         Assert.Equal((uint)total, acknowledged.Value - Guest.PeerIss.Value - 1);
         Assert.Equal(0, World.Counters.DroppedInAll());
 
-        static byte[] Packet(in TcpFields fields, byte[] payload)
-        {
-            // As FrameFactory would, but for the checksum, which nobody looks at here.
-            var packet = new byte[40 + payload.Length];
-            Ipv4Builder.Write(packet, new Ipv4Fields(
-                GuestEnd.Address.Ipv4, ServerEnd.Address.Ipv4, IpProtocol.Tcp, 64, 0, 0, true, false, 0, 20 + payload.Length));
-            TcpBuilder.Write(packet.AsSpan(20), fields, default);
-            payload.CopyTo(packet.AsSpan(40));
-            return packet;
-        }
-
         static TcpView Tcp(byte[] frame) =>
             TcpView.TryParse(frame.AsSpan(44), out TcpView tcp) ? tcp : throw new InvalidOperationException("no TCP segment");
+    }
+
+    /// <summary>What a flow has sent since its window grew last is counted, and a window that is as large as any grows no more.</summary>
+    [Fact]
+    public void A_window_that_is_lent_after_gibioctets_grows_again()
+    {
+        const int Largest = 256 << 10;
+        Restart(new TcpHarnessOptions { MemoryBudget = 2 << 20, Parameters = TcpParameters.Default with { MaxReceiveWindow = Largest } });
+        Guest.Connects();
+        World.Host.Records = false;
+        byte[] octets = Octets(60_000);
+        SequenceNumber next = Guest.Iss + 1;
+        Sends((1L << 31) + Largest);
+        World.Host.Records = true;
+        World.AdvanceSeconds(11);
+        AnotherGuest(1).Connects();
+        Assert.InRange(World.Budget.Promised, 1, Largest); // one lends, one has borrowed
+        Sends(5L * octets.Length);
+        int window = SentPacket.Parse(World.Host.Frames[^1]).Tcp.Window * 128;
+        Assert.InRange(window, 100_000, Largest);
+        World.Host.Frames.Clear();
+
+        void Sends(long count)
+        {
+            for (long sent = 0; sent < count; sent += octets.Length)
+            {
+                World.Inject(Packet(new TcpFields(GuestEnd.Port, ServerEnd.Port, next, Guest.PeerIss + 1, Ack, 65535), octets));
+                World.Turn();
+                next += octets.Length;
+            }
+        }
+    }
+
+    /// <summary>As FrameFactory's, but for the checksum, which nobody looks at here.</summary>
+    private static byte[] Packet(in TcpFields fields, byte[] payload)
+    {
+        var packet = new byte[40 + payload.Length];
+        Ipv4Builder.Write(packet, new Ipv4Fields(
+            GuestEnd.Address.Ipv4, ServerEnd.Address.Ipv4, IpProtocol.Tcp, 64, 0, 0, true, false, 0, 20 + payload.Length));
+        TcpBuilder.Write(packet.AsSpan(20), fields, default);
+        payload.CopyTo(packet.AsSpan(40));
+        return packet;
     }
 
     /// <summary>Our initial number runs with the clock (RFC 6528), so a test can wait for the one it wants.</summary>
