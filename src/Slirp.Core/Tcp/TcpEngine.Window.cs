@@ -30,7 +30,9 @@ public sealed partial class TcpEngine<TWorld>
 
     /// <summary>A flow whose guest has not sent for a while gives its window's memory to those who need it. The edge that it
     /// was told stays where it is: the window shrinks only as it is used. Should so many use theirs again, with no host taking
-    /// anything, that the pool runs out, what finds no room is not acknowledged and comes again.</summary>
+    /// anything, that the pool runs out, what finds no room is not acknowledged and comes again. Two full segments stay:
+    /// Linux cuts segments by the largest window it was ever told, and into one that never has room for such a segment it
+    /// sends by its window probes alone.</summary>
     private void ReclaimIdleWindows(int wanted, Instant now)
     {
         const int Looks = 128; // a turn's share: the hand goes round all flows
@@ -38,7 +40,7 @@ public sealed partial class TcpEngine<TWorld>
         {
             if (++_reclaimHand >= _flows.SlotCount) _reclaimHand = 0;
             if (_flows.At(_reclaimHand) is not TcpFlow flow || now - flow.LastPayload < _parameters.WindowIdle) continue;
-            int least = Math.Max(_parameters.MinReceiveWindow, flow.ToHost.Length);
+            int least = Math.Max(Math.Max(_parameters.MinReceiveWindow, 2 * OurMss(flow.IsIpv4)), flow.ToHost.Length);
             if (flow.RcvCapacity > least) SetReceiveCapacity(flow, least);
         }
     }

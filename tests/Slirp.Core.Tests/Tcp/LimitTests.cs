@@ -198,6 +198,34 @@ public sealed class LimitTests : TcpConversation
         Assert.Equal(0, World.Counters.Dropped(DropReason.TcpOutsideWindow));
     }
 
+    /// <summary>Linux cuts segments by the largest window it was told, and waits until one fits: a probe's time, if none ever does.</summary>
+    [Fact]
+    public void A_window_that_lends_its_memory_keeps_room_for_the_guests_segments()
+    {
+        const int Mtu = 65520, Mss = Mtu - 40;
+        Restart(new TcpHarnessOptions { MemoryBudget = 2 << 20, Mtu = Mtu });
+        ScriptedGuest idle = Guest;
+        idle.SynOptions = new TcpOptions { Mss = Mss, WindowScale = 7, SackPermitted = true };
+        idle.Connects();
+        idle.Sends(Ack, data: "x"u8);
+        int edge = idle.Next + idle.Receives(Ack).Tcp.Window * 128;
+        Assert.InRange(edge, 255 << 10, 257 << 10);
+        World.AdvanceSeconds(11);
+        for (int port = 1; port <= 60; port++)
+        {
+            Guest = AnotherGuest(port);
+            Guest.Connects();
+            Guest.Sends(Ack, data: "x"u8);
+            Guest.Receives(Ack);
+        }
+        Assert.InRange(World.Budget.Available, 0, 9 * (16 << 10));
+        while (idle.Next < edge)
+        {
+            idle.Sends(Ack, data: Octets(Math.Min(Mss, edge - idle.Next)));
+            Assert.InRange(idle.Receives(Ack, ack: idle.Next).Tcp.Window * 128, Mss, edge);
+        }
+    }
+
     /// <summary>Hosts that take nothing, and guests that fill all the windows they were told: more than the whole pool.</summary>
     [Fact]
     public void A_full_pool_sheds_payload_and_stops_nobody()
