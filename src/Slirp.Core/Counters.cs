@@ -9,6 +9,9 @@ public sealed class Counters
     public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsSent, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpTailProbes;
     public long TcpChallengeAcks;
 
+    /// <summary>Connections that began with the smallest window, for all memory beyond that was promised.</summary>
+    public long TcpSmallestWindows;
+
     /// <summary>Exceptions that an engine threw: bugs of ours, each of which cost a flow.</summary>
     public long Faults;
 

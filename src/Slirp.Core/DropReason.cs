@@ -42,6 +42,9 @@ public enum DropReason
     TcpFlowLimit,
     TcpNoDescriptor,
 
+    /// <summary>The host's kernel could not even begin to connect: it has no memory or no port now.</summary>
+    TcpConnectFailed,
+
     // UDP and ICMP
     BadUdpHeader,
     BadUdpChecksum,

@@ -15,18 +15,9 @@ public sealed class MemoryBudget(long ceiling)
 
     public long Available => Math.Max(0, ceiling - Promised);
 
-    /// <summary>How often a flow got the least it gets in any case though its share was less.</summary>
-    public long OverdraftCount { get; private set; }
-
     /// <summary>Moves a flow's promise from <paramref name="old"/> to <paramref name="updated"/> octets.</summary>
     public void Adjust(long old, long updated) => Promised += updated - old;
 
     /// <summary>The most that one flow may promise now: generous while few want memory, a share of the rest when many do.</summary>
-    public long FairShare(long wanted, long minimum)
-    {
-        long share = Math.Min(wanted, Available / 8);
-        if (share >= minimum) return share;
-        OverdraftCount++;
-        return minimum;
-    }
+    public long FairShare(long wanted) => Math.Min(wanted, Available / 8);
 }

@@ -244,7 +244,7 @@ public sealed partial class TcpEngine<TWorld>
                 reason = CloseReason.HostTimedOut; // silence was the answer, and the guest has heard it as long as we
                 break;
             default: // the guest's SYN comes again
-                _counters.Drop(error == HostError.NoDescriptors ? DropReason.TcpNoDescriptor : DropReason.TcpFlowLimit);
+                _counters.Drop(error == HostError.NoDescriptors ? DropReason.TcpNoDescriptor : DropReason.TcpConnectFailed);
                 break;
         }
         Close(flow, reason);

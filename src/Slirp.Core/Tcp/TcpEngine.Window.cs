@@ -9,15 +9,15 @@ public sealed partial class TcpEngine<TWorld>
     {
         flow.LastPayload = now;
         int wanted = Math.Min(_parameters.MaxReceiveWindow, 256 << 10);
-        SetReceiveCapacity(flow, FairWindow(wanted, _parameters.MinReceiveWindow, now));
+        int capacity = Math.Max(FairWindow(wanted, now), _parameters.MinReceiveWindow);
+        if (capacity < wanted && capacity == _parameters.MinReceiveWindow) _counters.TcpSmallestWindows++;
+        SetReceiveCapacity(flow, capacity);
     }
 
-    private int FairWindow(int wanted, int minimum, Instant now)
+    private int FairWindow(int wanted, Instant now)
     {
-        long share = _budget.FairShare(wanted, minimum);
-        if (share >= wanted) return wanted;
-        ReclaimIdleWindows(wanted, now);
-        return (int)_budget.FairShare(wanted, minimum);
+        if (_budget.FairShare(wanted) < wanted) ReclaimIdleWindows(wanted, now);
+        return (int)_budget.FairShare(wanted);
     }
 
     /// <summary>The ledger holds what a flow has beyond the least that every flow gets.</summary>
@@ -36,7 +36,7 @@ public sealed partial class TcpEngine<TWorld>
     private void ReclaimIdleWindows(int wanted, Instant now)
     {
         const int Looks = 128; // a turn's share: the hand goes round all flows
-        for (int i = 0; i < Looks && _budget.FairShare(wanted, 0) < wanted; i++)
+        for (int i = 0; i < Looks && _budget.FairShare(wanted) < wanted; i++)
         {
             if (++_reclaimHand >= _flows.SlotCount) _reclaimHand = 0;
             if (_flows.At(_reclaimHand) is not TcpFlow flow || now - flow.LastPayload < _parameters.WindowIdle) continue;
@@ -52,7 +52,8 @@ public sealed partial class TcpEngine<TWorld>
         flow.RcvSinceResize = 0;
         if (flow.ToHost.Length > flow.RcvCapacity / 2) return; // the host is the slow one: more window is more delay
         int wanted = Math.Min(_parameters.MaxReceiveWindow, flow.RcvCapacity * 2);
-        SetReceiveCapacity(flow, FairWindow(wanted, flow.RcvCapacity, now));
+        int share = FairWindow(wanted, now);
+        if (share > flow.RcvCapacity) SetReceiveCapacity(flow, share);
     }
 
     private void ReleasePromises(TcpFlow flow)

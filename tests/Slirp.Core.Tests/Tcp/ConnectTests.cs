@@ -197,6 +197,17 @@ public sealed class ConnectTests : TcpConversation
     }
 
     [Fact]
+    public void A_host_without_memory_is_no_full_table()
+    {
+        World.Host.ConnectOutcome = static _ => HostError.NoBuffers;
+        Guest.Sends(Syn);
+        Guest.ReceivesNothing();
+        FlowIsGone();
+        Dropped(DropReason.TcpConnectFailed);
+        Dropped(DropReason.TcpFlowLimit, 0);
+    }
+
+    [Fact]
     public void A_repeated_SYN_opens_no_second_socket()
     {
         Guest.Sends(Syn);

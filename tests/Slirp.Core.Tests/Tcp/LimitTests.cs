@@ -150,6 +150,23 @@ public sealed class LimitTests : TcpConversation
         Assert.InRange(last, 8 << 10, 16 << 10);
     }
 
+    [Fact]
+    public void Only_a_newcomer_that_gets_the_least_means_that_memory_is_short()
+    {
+        Restart(new TcpHarnessOptions { MemoryBudget = 8 << 20 });
+        Guest.Connects();
+        for (int i = 0; i < 300; i++)
+        {
+            Guest.Sends(Ack, data: Octets(60_000));
+            Guest.Receives(Ack);
+        }
+        Assert.True(World.Budget.Available > World.Budget.Ceiling / 2);
+        for (int port = 1; port <= 40; port++) Connected(port);
+        Assert.Equal(0, World.Counters.TcpSmallestWindows); // one window does not grow any more, others begin small
+        for (int port = 41; port <= 150; port++) Connected(port);
+        Assert.InRange(World.Counters.TcpSmallestWindows, 1, 110);
+    }
+
     /// <summary>Windows that grew and are not used lend their memory; what the guests were told stays true.</summary>
     [Fact]
     public void Idle_flows_do_not_keep_newcomers_small()
