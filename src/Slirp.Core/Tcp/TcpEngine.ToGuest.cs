@@ -242,7 +242,9 @@ public sealed partial class TcpEngine<TWorld>
     /// <summary>Every segment of an open connection: acknowledges all that came and tells the window.</summary>
     private void SendSegment(TcpFlow flow, SequenceNumber sequence, TcpFlags flags, ReadOnlySpan<byte> payload, Instant now)
     {
-        if (flow.CanReceiveFromGuest)
+        // A probe has an old number, so that the guest discards it with all that it says, and answers.
+        bool isHeard = sequence.IsAtOrAfter(flow.SndUna);
+        if (isHeard && flow.CanReceiveFromGuest)
         {
             GrowReceiveWindow(flow, now);
             flow.RcvAdv = NextRcvAdv(flow);
@@ -266,10 +268,10 @@ public sealed partial class TcpEngine<TWorld>
             flow.OutOfOrder!.FillSack(ref blocks, Math.Clamp(room, 0, flow.HasTimestamps ? SackBlocks.MaxCount - 1 : SackBlocks.MaxCount));
             options.Sack = blocks;
         }
-        flow.LastAckSent = flow.RcvNxt;
+        if (isHeard) flow.LastAckSent = flow.RcvNxt;
         _counters.TcpSegmentsSent += SegmentsIn(flow, payload.Length);
         // A full data segment has no room for SACK blocks: with holes a bare acknowledgment follows.
-        if (payload.IsEmpty || !hasHoles) flow.AckPending = false;
+        if (isHeard && (payload.IsEmpty || !hasHoles)) flow.AckPending = false;
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, options, payload, flow.Mss);
     }
 

@@ -43,7 +43,7 @@ public sealed partial class TcpEngine<TWorld>
         flow.IsHostBroken = flow.HostReadable = flow.HostEndSignalled = true;
         flow.HostWritable = false;
         flow.ToHost.Clear(_pool);
-        Enqueue(flow);
+        RequestAck(flow); // a guest that waits for room hears at once that it may write on, and so comes to the reset
     }
 
     /// <summary>Gives the socket what it did not take before.</summary>

@@ -235,6 +235,39 @@ public sealed class FromGuestTests : TcpConversation
         Assert.Equal(50_000, Host.Socket.SentCount);
     }
 
+    /// <summary>It writes and reads nothing, and would hear of the reset by its own probe of the window, minutes later.</summary>
+    [Fact]
+    public void A_guest_that_waits_for_room_hears_when_the_host_takes_nothing_any_more()
+    {
+        Guest.Window = 0;
+        FillsWindow();
+        Host.Resets();
+        SentPacket update = Guest.Receives(Ack, ack: Guest.Next);
+        Assert.InRange(update.Tcp.Window * Unit, Window / 2, Window);
+        World.AdvanceSeconds(2);
+        World.Host.Frames.Clear(); // probes of its own window
+        Guest.Sends(Ack, data: Octets(1000));
+        Guest.Receives(RstAck, seq: 1);
+        FlowIsGone();
+    }
+
+    [Fact]
+    public void Room_is_not_told_in_a_probe_that_nobody_heeds()
+    {
+        Guest.Window = 0;
+        FillsWindow();
+        Host.Says("waits"u8);
+        Host.Socket.MakeRoom(2000); // less than is worth an acknowledgment
+        World.Turn();
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(250);
+        Guest.Receives(Ack, seq: 0, length: 0, window: 0);
+        Host.Socket.MakeRoom(1000);
+        World.Turn();
+        SentPacket update = Guest.Receives(Ack, seq: 1, ack: Guest.Next);
+        Assert.InRange(update.Tcp.Window * Unit, 2 * 1460, 3000);
+    }
+
     private void FillsWindow()
     {
         Guest.Connects();
