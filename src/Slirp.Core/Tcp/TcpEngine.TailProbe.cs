@@ -84,10 +84,24 @@ public sealed partial class TcpEngine<TWorld>
         int flight = flow.InFlight;
         bool isNew = flow.SndNxt.IsBefore(flow.DataEnd) && flow.SndWnd >= (uint)(flow.InFlight + flow.Mss);
         if (isNew) SendNew(flow, flow.Mss, now);
-        else SendAgain(flow, SequenceNumber.Later(flow.SndUna, flow.SndNxt - flow.Mss), flow.Mss, now);
+        else SendAgain(flow, LastSegmentStart(flow), flow.Mss, now);
         flow.TailProbe = new TailProbe(flow.SndNxt, flight, IsRetransmission: !isNew);
         flow.TailProbeAt = Instant.Never;
         flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);
+    }
+
+    /// <summary>Where the last segment of the flight begins (RFC 8985 section 7.3). A frame has octets of one slot, and the end
+    /// must be in it: so no sooner than the slot that the end is in.</summary>
+    private SequenceNumber LastSegmentStart(TcpFlow flow)
+    {
+        SequenceNumber start = SequenceNumber.Later(flow.SndUna, flow.SndNxt - flow.Mss);
+        SequenceNumber end = SequenceNumber.Earlier(flow.SndNxt, flow.DataEnd);
+        while (true)
+        {
+            int inSlot = flow.ToGuest.Peek(_pool, start.Since(flow.SndUna)).Length;
+            if ((start + inSlot).IsAtOrAfter(end)) return start;
+            start += inSlot;
+        }
     }
 
     /// <summary>RFC 8985 section 7.4: if the probe was what brought the tail there, there was a loss, and it counts as one.</summary>

@@ -133,6 +133,25 @@ public sealed class ProbeTests : LossConversation
         NoTimerFired();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_end_is_probed_though_what_comes_before_it_lies_in_another_slot(bool closes)
+    {
+        Restart(new TcpHarnessOptions()); // where one frame has many segments, one read fills a slot
+        Begins(sack: true);
+        Host.Says(Stream.AsSpan(0, 64_000));
+        Host.Socket.Deliver(Stream.AsSpan(64_000, 100));
+        if (closes) Host.Socket.DeliverEndOfFile();
+        World.Turn();
+        World.Host.Frames.Clear();
+        World.AdvanceMilliseconds(17);
+        SentPacket probe = Guest.Receives(closes ? FinAck : Ack, seq: 64_001, length: 100);
+        Assert.True(probe.TcpPayload.SequenceEqual(Stream.AsSpan(64_000, 100)));
+        Guest.ReceivesNothing();
+        NoTimerFired();
+    }
+
     [Fact]
     public void What_is_lost_after_a_timeout_does_not_wait_for_a_longer_one()
     {
