@@ -231,13 +231,12 @@ public sealed partial class TcpEngine<TWorld>
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, options, default, flow.Mss);
     }
 
-    private void SendAck(TcpFlow flow, Instant now)
-    {
-        // Numbered as what is sent next; if the guest's window shrank below that, as the last it takes for acceptable.
-        SequenceNumber sequence = flow.IsSynchronized
-            ? SequenceNumber.Earlier(flow.SndNxt, flow.SndUna + (int)flow.SndWnd) : flow.SndNxt;
-        SendSegment(flow, sequence, TcpFlags.Ack, default, now);
-    }
+    private void SendAck(TcpFlow flow, Instant now) => SendSegment(flow, AcceptableNumber(flow), TcpFlags.Ack, default, now);
+
+    /// <summary>Of a segment without payload: that of what is sent next; if the guest's window shrank below that, the last that
+    /// it takes for acceptable.</summary>
+    private static SequenceNumber AcceptableNumber(TcpFlow flow) =>
+        flow.IsSynchronized ? SequenceNumber.Earlier(flow.SndNxt, flow.SndUna + (int)flow.SndWnd) : flow.SndNxt;
 
     /// <summary>Every segment of an open connection: acknowledges all that came and tells the window.</summary>
     private void SendSegment(TcpFlow flow, SequenceNumber sequence, TcpFlags flags, ReadOnlySpan<byte> payload, Instant now)
@@ -280,7 +279,7 @@ public sealed partial class TcpEngine<TWorld>
     private void SendReset(TcpFlow flow)
     {
         var fields = new TcpFields(
-            flow.Key.Remote.Port, flow.Key.Guest.Port, flow.SndNxt, flow.RcvNxt, TcpFlags.Rst | TcpFlags.Ack, 0);
+            flow.Key.Remote.Port, flow.Key.Guest.Port, AcceptableNumber(flow), flow.RcvNxt, TcpFlags.Rst | TcpFlags.Ack, 0);
         _sender.SendTcp(flow.GuestMac, flow.Key.Remote.Address, flow.Key.Guest.Address, fields, default, default, flow.Mss);
     }
 

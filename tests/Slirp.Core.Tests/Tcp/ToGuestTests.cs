@@ -200,6 +200,22 @@ public sealed class ToGuestTests : TcpConversation
     }
 
     [Fact]
+    public void Our_reset_stays_inside_a_window_that_shrank()
+    {
+        Guest.SynOptions = new TcpOptions { Mss = 1000 };
+        Guest.Window = 9000;
+        Guest.Connects();
+        Host.Says(Octets(8000));
+        Guest.Receives(Ack, seq: 1, length: 8000);
+        Host.Closes();
+        Guest.Receives(FinAck, seq: 8001);
+        Guest.Sends(Ack, ack: 1, window: 3000);
+        Host.Resets();
+        Guest.Receives(RstAck, seq: 3001, ack: 1); // which it challenges (RFC 5961 section 3.2)
+        FlowIsGone();
+    }
+
+    [Fact]
     public void Many_small_pieces_arrive_in_order_and_hold_little()
     {
         Guest.Connects();
