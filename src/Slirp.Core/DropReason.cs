@@ -45,6 +45,9 @@ public enum DropReason
     /// <summary>The host's kernel could not even begin to connect: it has no memory or no port now.</summary>
     TcpConnectFailed,
 
+    /// <summary>A connection from outside has the endpoints of one that lives.</summary>
+    TcpFlowExists,
+
     // UDP and ICMP
     BadUdpHeader,
     BadUdpChecksum,

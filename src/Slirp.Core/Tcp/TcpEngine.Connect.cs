@@ -293,20 +293,22 @@ public sealed partial class TcpEngine<TWorld>
     /// <param name="now">The current time.</param>
     public void OpenInbound(HostSocket accepted, in FlowKey key, MacAddress guestMac, Instant now)
     {
-        var flow = new TcpFlow(key, guestMac) { Socket = accepted, HostEndpoint = key.Remote, IsInbound = true };
-        bool isNew = !_flows.TryFind(key, out TcpFlow? old);
-        if (old is { Guest: GuestTcpState.TimeWait, ToHost.IsEmpty: true })
+        if (_flows.TryFind(key, out TcpFlow? old))
         {
+            if (!old.GivesWay)
+            {
+                RefuseInbound(accepted, DropReason.TcpFlowExists);
+                return;
+            }
             Close(old, CloseReason.GuestReusedPort);
-            isNew = true;
         }
         MakeRoom();
         // The guest may be silent or gone: whoever has waited longest for it makes room.
         if (_unanswered.Count >= _parameters.MaxHalfOpen) Close(_unanswered.Oldest!, CloseReason.EvictedHalfOpen);
-        if (!isNew || !_flows.TryAdd(flow))
+        var flow = new TcpFlow(key, guestMac) { Socket = accepted, HostEndpoint = key.Remote, IsInbound = true };
+        if (!_flows.TryAdd(flow))
         {
-            _counters.Drop(DropReason.TcpFlowLimit);
-            _world.Close(accepted, reset: true);
+            RefuseInbound(accepted, DropReason.TcpFlowLimit);
             return;
         }
         _current = flow;
@@ -328,6 +330,12 @@ public sealed partial class TcpEngine<TWorld>
         SendSyn(flow, now);
         Rearm(flow);
         _current = null;
+    }
+
+    private void RefuseInbound(HostSocket accepted, DropReason reason)
+    {
+        _counters.Drop(reason);
+        _world.Close(accepted, reset: true);
     }
 
     private void OnSegmentInSynSent(TcpFlow flow, in GuestSegment segment, Instant now)

@@ -159,6 +159,9 @@ public sealed class TcpFlow(FlowKey key, MacAddress guestMac) : IFlow
     internal bool CanReceiveFromGuest =>
         Guest is GuestTcpState.SynReceived or GuestTcpState.Established or GuestTcpState.FinWait1 or GuestTcpState.FinWait2;
 
+    /// <summary>Another connection may have its endpoints: it is over, and the host has all that the guest had sent.</summary>
+    public bool GivesWay => Guest == GuestTcpState.TimeWait && ToHost.IsEmpty;
+
     /// <summary>The only writer of <see cref="Guest"/>: checks the edge.</summary>
     internal void Enter(GuestTcpState next)
     {

@@ -204,7 +204,7 @@ internal sealed class InboundForwards(
         key = new FlowKey(guest, peer with { Address = seen });
         // Two connections that differ only in which of the host's addresses or ports they came to look the same to the guest.
         // One that is over gives way to the next, but for the gateway's, which speaks for many.
-        if (!tcp.Flows.TryFind(key, out TcpFlow? other) || !isStandIn && other.Guest == GuestTcpState.TimeWait) return true;
+        if (!tcp.Flows.TryFind(key, out TcpFlow? other) || !isStandIn && other.GivesWay) return true;
         var taken = new Connections(tcp.Flows);
         if (!OutsideView.TryChoosePort(plan, guest, taken, out IpEndpoint standIn)) return false;
         key = new FlowKey(guest, standIn);

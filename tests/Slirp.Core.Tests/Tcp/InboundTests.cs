@@ -232,30 +232,59 @@ public sealed class InboundTests : TcpConversation
     [Fact]
     public void A_second_connection_from_the_same_port_is_refused_while_the_first_lives()
     {
+        Restart(new TcpHarnessOptions { Parameters = TcpParameters.Default with { MaxHalfOpen = 1 } });
+        Guest = new ScriptedGuest(World, Listener, Client);
         Comes();
         Guest.Receives(Syn);
         FakeSocket first = Host.Socket;
         Comes();
         Host.IsReset();
-        Assert.True(first.IsOpen);
+        Assert.True(first.IsOpen, "the first one had to go, for nobody");
         Guest.ReceivesNothing();
+        Dropped(DropReason.TcpFlowExists);
     }
 
     [Fact]
     public void TIME_WAIT_makes_room_for_it()
     {
+        ReachesTimeWait();
+        Assert.True(Flow.GivesWay);
+        Comes();
+        Guest.Receives(Syn);
+        FlowIs(GuestTcpState.SynSent);
+    }
+
+    /// <summary>Whoever chooses the endpoints of the next one asks first.</summary>
+    [Fact]
+    public void TIME_WAIT_makes_no_room_while_the_host_has_still_to_take_something()
+    {
+        ReachesTimeWait(undelivered: "last words");
+        Assert.False(Flow.GivesWay);
+        FakeSocket first = Host.Socket;
+        Comes();
+        Host.IsReset();
+        Guest.ReceivesNothing();
+        Dropped(DropReason.TcpFlowExists);
+        first.MakeRoom(1000);
+        World.Turn();
+        Assert.Equal("last words"u8, first.Sent);
+        Assert.True(Flow.GivesWay);
+        Comes();
+        Guest.Receives(Syn);
+    }
+
+    private void ReachesTimeWait(string undelivered = "")
+    {
         Comes();
         Guest.Receives(Syn);
         Answers();
         Guest.Receives(Ack);
+        if (undelivered.Length > 0) Host.Socket.LimitSend(0);
         Host.Closes();
         Guest.Receives(FinAck);
-        Guest.Sends(FinAck);
+        Guest.Sends(FinAck, data: System.Text.Encoding.ASCII.GetBytes(undelivered));
         Guest.Receives(Ack);
         FlowIs(GuestTcpState.TimeWait);
-        Comes();
-        Guest.Receives(Syn);
-        FlowIs(GuestTcpState.SynSent);
     }
 
     [Fact]
