@@ -22,11 +22,16 @@ public sealed partial class TcpEngine<TWorld>
         bool sackNews = flow.HasSack && AddSackBlocks(flow, segment, ref delivery);
         int acknowledged = ack.Since(flow.SndUna);
         if (acknowledged > 0) OnProgress(flow, segment, acknowledged, ref delivery, now);
-        else if (acknowledged == 0 && flow.InFlight > 0 && segment.Length == 0 && (!windowChanged || sackNews)) flow.DuplicateAcks++;
+        else if (IsDuplicate(flow, segment, windowChanged && !sackNews, delivery)) flow.DuplicateAcks++;
         if (sackNews) flow.ProbeFrom = now;
         if (flow.Guest != GuestTcpState.Closed && flow.IsSynchronized) RecoverFromLoss(flow, delivery, now);
         return true;
     }
+
+    /// <summary>A repeated acknowledgment, which shows that something has come that is not what is missing (RFC 5681 section 2).
+    /// One that is sent for the window's sake, or to tell that something came twice (RFC 2883 section 4), shows nothing.</summary>
+    private static bool IsDuplicate(TcpFlow flow, in GuestSegment segment, bool isWindowUpdate, in Delivery delivery) =>
+        segment.Acknowledgment == flow.SndUna && flow.InFlight > 0 && segment.Length == 0 && !isWindowUpdate && !delivery.HasDuplicate;
 
     /// <returns>True if the window is another one than before.</returns>
     private static bool UpdateSendWindow(TcpFlow flow, in GuestSegment segment)

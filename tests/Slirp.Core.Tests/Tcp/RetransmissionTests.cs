@@ -234,6 +234,20 @@ public sealed class RetransmissionTests : LossConversation
         Guest.ReceivesNothing();
     }
 
+    /// <summary>Something was sent twice before, and nothing is missing (RFC 2883 section 4).</summary>
+    [Fact]
+    public void Reports_of_what_came_twice_are_no_duplicates()
+    {
+        Begins();
+        LosesSegments(5);
+        Acknowledges(5);
+        LosesSegments(5);
+        for (int i = 0; i < 5; i++) Acknowledges(5, (i, i + 1));
+        Guest.ReceivesNothing();
+        LosesSegments(100); // the congestion window is what it was
+        Guest.ReceivesNothing();
+    }
+
     [Fact]
     public void The_guests_own_data_is_no_duplicate()
     {
