@@ -28,7 +28,6 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
     private readonly DnsForwarder<TWorld> _dns;
     private readonly Ipv6Services? _ipv6;
     private ResolverConfiguration _resolvers;
-    private Instant _now;
 
     private sealed record Ipv6Services(
         NeighbourDiscovery<TWorld> Discovery, RouterAdvertiser<TWorld> Router, Dhcpv6Server<TWorld> Dhcp);
@@ -40,7 +39,6 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
         _plan = plan;
         Neighbours = new NeighbourTable(plan.GuestMac);
         _resolvers = resolvers;
-        _now = now;
         _arp = new ArpResponder<TWorld>(sender, plan, Neighbours, counters);
         _dhcp = new DhcpServer<TWorld>(sender, plan, resolvers, counters);
         _dns = new DnsForwarder<TWorld>(world, sender, plan, timers, counters, pool, resolvers);
@@ -59,7 +57,6 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
     /// <summary>The host's resolv.conf has changed.</summary>
     public void UpdateResolvers(ResolverConfiguration resolvers, Instant now)
     {
-        _now = now;
         if (resolvers.IsSameAs(_resolvers)) return;
         _resolvers = resolvers;
         _dns.UpdateResolvers(resolvers, now);
@@ -69,17 +66,16 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
     }
 
     /// <summary>Addresses of the host are gone.</summary>
-    public void ReplaceLost(HostAddresses addresses, Instant now) => _dns.ReplaceLost(addresses, _now = now);
+    public void ReplaceLost(HostAddresses addresses, Instant now) => _dns.ReplaceLost(addresses, now);
 
-    public void OnArp(MacAddress source, ReadOnlySpan<byte> packet, Instant now) => _arp.OnPacket(packet, _now = now);
+    public void OnArp(MacAddress source, ReadOnlySpan<byte> packet, Instant now) => _arp.OnPacket(packet, now);
 
     public void OnNeighbourDiscovery(
         MacAddress source, IpAddress from, IpAddress to, byte hopLimit, ReadOnlySpan<byte> message, Instant now) =>
-        _ipv6?.Discovery.OnMessage(source, from, to, hopLimit, message, _now = now);
+        _ipv6?.Discovery.OnMessage(source, from, to, hopLimit, message, now);
 
     public bool OnDatagram(in LocalDatagram datagram, ReadOnlySpan<byte> payload, Instant now)
     {
-        _now = now;
         IpEndpoint destination = datagram.Destination;
         switch (destination.Port)
         {
@@ -97,25 +93,23 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
         }
     }
 
-    public bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host)
+    public bool TryRedirectTcp(IpEndpoint destination, Instant now, out IpEndpoint host)
     {
         host = default;
         return destination.Port == DnsForwarder<TWorld>.Port && _plan.EnableDns && _plan.IsDns(destination.Address)
-            && _dns.TryRedirectTcp(_now, out host);
+            && _dns.TryRedirectTcp(now, out host);
     }
 
     public bool TryRedirectTcpElsewhere(IpEndpoint failed, bool isSilent, Instant now, out IpEndpoint host) =>
-        _dns.TryRedirectTcpElsewhere(failed, isSilent, _now = now, out host);
+        _dns.TryRedirectTcpElsewhere(failed, isSilent, now, out host);
 
     public void OnEvent(EventTarget target, HostEvents events, Instant now)
     {
-        _now = now;
         if (target.Kind == EventKind.DnsUpstream) _dns.OnEvent(target, events, now);
     }
 
     public void OnTimer(EventTarget target, Instant now)
     {
-        _now = now;
         if (target == ServiceTimer.RouterAdvertisement.Target()) _ipv6?.Router.OnTimer(now);
         else if (target == ServiceTimer.Dns.Target()) _dns.OnTimer(now);
     }

@@ -45,7 +45,7 @@ public sealed class IngressTests : IDisposable
             return true;
         }
 
-        public bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host)
+        public bool TryRedirectTcp(IpEndpoint destination, Instant now, out IpEndpoint host)
         {
             host = default;
             return false;

@@ -122,7 +122,7 @@ public class DnsForwarderTests
         Assert.Equal((7, ServFail, true), (Id(answer), Code(answer), IsResponse(answer)));
         Assert.Equal(query[12..QuestionEnd(query)], answer[12..QuestionEnd(answer)]);
         scene.ExpectDrop(DropReason.DnsNoResolver);
-        Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server, out _));
+        Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out _));
     }
 
     [Fact]
@@ -251,22 +251,22 @@ public class DnsForwarderTests
     {
         using Scene scene = Scene.Quiet("nameserver 192.0.2.1\nnameserver 2001:db8::2\n");
         IpEndpoint first = FrameFactory.Endpoint("192.0.2.1", 53), second = FrameFactory.Endpoint("2001:db8::2", 53);
-        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out IpEndpoint host));
+        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out IpEndpoint host));
         Assert.Equal(first, host);
-        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server6, out host));
+        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server6, scene.Clock.Now, out host));
         Assert.Equal(first, host);
         Assert.True(scene.Services.TryRedirectTcpElsewhere(first, isSilent: false, scene.Clock.Now, out host));
         Assert.Equal(second, host);
-        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out host));
+        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out host));
         Assert.Equal(second, host);
         scene.Query(DnsMessage.Query(7)); // a resolver that refuses TCP may well speak UDP
         Assert.Equal("1", scene.Asked());
         Assert.False(scene.Services.TryRedirectTcpElsewhere(second, isSilent: false, scene.Clock.Now, out _));
-        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, out host));
+        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out host));
         Assert.Equal(first, host);
-        Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server with { Port = 853 }, out _));
-        Assert.False(scene.Services.TryRedirectTcp(FrameFactory.Endpoint("10.0.2.2", 53), out _));
-        Assert.False(scene.Services.TryRedirectTcp(FrameFactory.Endpoint("192.0.2.1", 53), out _));
+        Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server with { Port = 853 }, scene.Clock.Now, out _));
+        Assert.False(scene.Services.TryRedirectTcp(FrameFactory.Endpoint("10.0.2.2", 53), scene.Clock.Now, out _));
+        Assert.False(scene.Services.TryRedirectTcp(FrameFactory.Endpoint("192.0.2.1", 53), scene.Clock.Now, out _));
     }
 
     /// <summary>Its own SYN may have been lost: it is better than one that refuses.</summary>
@@ -283,12 +283,27 @@ public class DnsForwarderTests
         Assert.False(scene.Services.TryRedirectTcpElsewhere(first, isSilent: false, scene.Clock.Now, out _));
     }
 
+    /// <summary>Also where nothing but TCP has come from the guest meanwhile.</summary>
+    [Fact]
+    public void Silence_over_TCP_is_held_against_a_resolver_for_half_a_minute()
+    {
+        using Scene scene = Scene.Quiet("nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+        IpEndpoint first = FrameFactory.Endpoint("192.0.2.1", 53), second = FrameFactory.Endpoint("192.0.2.2", 53);
+        Assert.True(scene.Services.TryRedirectTcpElsewhere(first, isSilent: true, scene.Clock.Now, out _));
+        scene.Clock.AdvanceSeconds(29);
+        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out IpEndpoint host));
+        Assert.Equal(second, host);
+        scene.Clock.AdvanceSeconds(1);
+        Assert.True(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out host));
+        Assert.Equal(first, host);
+    }
+
     [Fact]
     public void With_DNS_disabled_the_address_is_nobodys()
     {
         using Scene scene = Scene.Quiet(plan: FrameFactory.Plan with { EnableDns = false });
         Assert.False(scene.Udp(DnsScene.Guest, DnsScene.Server, DnsMessage.Query(7)));
-        Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server, out _));
+        Assert.False(scene.Services.TryRedirectTcp(DnsScene.Server, scene.Clock.Now, out _));
         scene.ExpectNothing();
     }
 

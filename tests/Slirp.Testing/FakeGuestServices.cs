@@ -13,7 +13,7 @@ public sealed class FakeGuestServices : IGuestServices
 
     public List<IpEndpoint> FailedRedirects { get; } = [];
 
-    public bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host)
+    public bool TryRedirectTcp(IpEndpoint destination, Instant now, out IpEndpoint host)
     {
         host = Redirect ?? default;
         return Redirect is not null;

@@ -20,7 +20,7 @@ public interface IGuestServices
     bool OnDatagram(in LocalDatagram datagram, ReadOnlySpan<byte> payload, Instant now);
 
     /// <summary>True if a TCP connection to this endpoint of ours is to be carried elsewhere (DNS over TCP).</summary>
-    bool TryRedirectTcp(IpEndpoint destination, out IpEndpoint host);
+    bool TryRedirectTcp(IpEndpoint destination, Instant now, out IpEndpoint host);
 
     /// <summary>The endpoint that was given refuses connections, or has been silent for a while: true if there is another to try,
     /// which may be one that has only been silent.</summary>

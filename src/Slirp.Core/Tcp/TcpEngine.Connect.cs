@@ -105,7 +105,7 @@ public sealed partial class TcpEngine<TWorld>
                 _counters.Drop(DropReason.BadDestinationAddress); // nobody is there, as slirp4netns's guests find
                 return false;
             }
-            if (_services.TryRedirectTcp(key.Remote, out hostEndpoint)) return true;
+            if (_services.TryRedirectTcp(key.Remote, now, out hostEndpoint)) return true;
             SendResetWithoutFlow(source, key, segment);
             return false;
         }
