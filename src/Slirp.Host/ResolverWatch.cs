@@ -68,7 +68,11 @@ public sealed class ResolverWatch : IDisposable
         WatchChain();
         ResolverConfiguration? read = Read();
         if (_isBehind) return false;
-        if (read is null) return OutOfReach();
+        if (read is null)
+        {
+            _emptySince = 0; // what was there last stays, empty or not: nothing is waited for
+            return OutOfReach();
+        }
         _isOutOfReach = false;
         if (IsDoubtful(read)) return false;
         if (read.IsSameAs(Current)) return false;

@@ -116,6 +116,23 @@ public sealed class ResolverWatchTests : IDisposable
     }
 
     [Fact]
+    public void Empty_and_then_out_of_reach_is_no_doubt_any_more()
+    {
+        Directory.CreateDirectory(PathOf("d"));
+        File.WriteAllText(PathOf("d/conf"), "nameserver 192.0.2.1\n");
+        File.CreateSymbolicLink(PathOf("resolv.conf"), "d/conf");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.Delete(PathOf("d/conf"));
+        Assert.False(watch.TryUpdate());
+        Assert.True(watch.IsInDoubt);
+        Directory.Delete(PathOf("d"));
+        Assert.True(watch.TryUpdate());
+        Assert.Single(watch.Current.Warnings);
+        Assert.False(watch.IsInDoubt || watch.NeedsClock);
+        Assert.Single(watch.Current.Servers);
+    }
+
+    [Fact]
     public void A_directory_or_a_link_loop_in_its_place_reads_as_empty()
     {
         Directory.CreateDirectory(PathOf("resolv.conf"));
