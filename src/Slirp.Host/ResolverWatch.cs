@@ -9,18 +9,20 @@ namespace Slirp.Host;
 /// symbolic link turned, or the file at the link's end replaced.</summary>
 /// <remarks>
 /// <para><b>Model.</b> The path is a chain: a link, the link it leads to, and at the end a file that may not exist. The
-/// directory of every member of the chain is watched for that member's name, and so is the file itself, which may be mounted
-/// from elsewhere; after any event the chain is walked anew, watches are set for it, and the file is read. Only a different
-/// content is reported, and what could not be read for want of descriptors or memory is none.</para>
+/// directory of every member of the chain is watched for that member's name, so is that of every link on the way to one,
+/// and so is the file itself, which may be mounted from elsewhere; after any event the chain is walked anew as the kernel
+/// walks it (path_resolution(7)), watches are set for it, and the file is read. Each is set before what it is for is looked at.
+/// Only a different content is reported, and what could not be read for want of descriptors or memory is none.</para>
 /// <para><b>Limits.</b> Links beyond <see cref="MaxLinks"/> are not followed. A directory that does not exist is watched
-/// by its nearest ancestor that does. Without inotify (instances or watches used up), or when the file could not be read for a
-/// moment, the caller asks by the clock (<see cref="NeedsClock"/>).</para>
+/// for in the nearest ancestor that does; one above the file's own that is renamed is not noticed. Without inotify
+/// (instances or watches used up), or when the file could not be read for a moment, the caller asks by the clock
+/// (<see cref="NeedsClock"/>).</para>
 /// </remarks>
 public sealed class ResolverWatch : IDisposable
 {
     public const string DefaultPath = "/etc/resolv.conf";
 
-    private const int MaxLinks = 16;
+    private const int MaxLinks = 40; // the kernel's own limit
     private const InotifyMask Changes =
         InotifyMask.IN_MODIFY | InotifyMask.IN_ATTRIB | InotifyMask.IN_CLOSE_WRITE | InotifyMask.IN_MOVED_FROM
         | InotifyMask.IN_MOVED_TO | InotifyMask.IN_CREATE | InotifyMask.IN_DELETE | InotifyMask.IN_DELETE_SELF
@@ -57,7 +59,8 @@ public sealed class ResolverWatch : IDisposable
     /// <summary>For so long (ns).</summary>
     public const long DoubtNanoseconds = 300_000_000;
 
-    /// <summary>The directories that are watched: what must stay readable if this process gives up its rights to files.</summary>
+    /// <summary>The directories of the chain's members, as they are named: what must stay readable if this process gives up its
+    /// rights to files. Links on the way are watched and followed without such a right.</summary>
     public IReadOnlyCollection<string> Directories => _directories;
 
     /// <summary>Takes in what happened.</summary>
@@ -124,35 +127,81 @@ public sealed class ResolverWatch : IDisposable
         var old = new HashSet<int>(_watched.Keys);
         _watched.Clear();
         _directories.Clear();
-        string path = _path;
-        _leadsOut = _isBlind = false;
-        for (int links = 0; links < MaxLinks; links++)
+        _isBlind = false;
+        string at = "/", named = "/", path = _path;
+        int links = 0;
+        while (true)
         {
-            WatchEntry(path);
-            if (LinkTarget(path) is not string target) break;
-            path = Path.GetFullPath(target, Path.GetDirectoryName(path) ?? "/");
-            _leadsOut = !Directory.Exists(Path.GetDirectoryName(path));
+            string name = Path.GetFileName(path), directory = path[..^name.Length];
+            named = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory, named));
+            bool isThere = TryWalk(ref at, directory, ref links);
+            _leadsOut = links > 0 && !isThere;
+            if (isThere && name is "" or "." or "..") break; // a directory
+            AddReadable(ref named, at);
+            if (!isThere) break;
+            Watch(at, name);
+            if (LinkTarget(Path.Combine(at, name)) is not string target)
+            {
+                WatchFile(Path.Combine(at, name));
+                break;
+            }
+            if (++links > MaxLinks) break;
+            path = target;
         }
-        WatchFile(path);
         foreach (int watch in old)
             if (!_watched.ContainsKey(watch)) _ = _inotify!.Remove(watch);
     }
 
-    /// <summary>Watches an entry's directory for it; one that does not exist, for the directory's own appearance.</summary>
-    private void WatchEntry(string path)
+    /// <param name="at">Where the walk begins, and how far it got: a directory whose path leads through no link.</param>
+    private bool TryWalk(ref string at, string path, ref int links)
     {
-        for (string entry = path; Path.GetDirectoryName(entry) is string directory; entry = directory)
+        if (path.StartsWith('/')) at = "/";
+        foreach (string name in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (!Directory.Exists(directory)) continue;
-            _ = _directories.Add(directory);
-            if (_inotify is null) return;
-            SysResult added = _inotify.Add(directory, Changes | InotifyMask.IN_ONLYDIR);
-            _isBlind |= !added.IsOk;
-            if (!added.IsOk) continue;
-            if (!_watched.TryGetValue(added.Raw, out HashSet<string>? names)) _watched[added.Raw] = names = [];
-            names.Add(Path.GetFileName(entry));
-            return;
+            if (name == ".") continue;
+            if (name == "..") at = Path.GetDirectoryName(at) ?? "/";
+            else if (!TryEnter(ref at, name, ref links)) return false;
         }
+        return true;
+    }
+
+    private bool TryEnter(ref string at, string name, ref int links)
+    {
+        string entry = Path.Combine(at, name);
+        if (LinkTarget(entry) is not null || !Directory.Exists(entry))
+        {
+            Watch(at, name);
+            if (LinkTarget(entry) is string target) return ++links <= MaxLinks && TryWalk(ref at, target, ref links);
+            if (!Directory.Exists(entry)) return false;
+        }
+        at = entry;
+        return true;
+    }
+
+    /// <summary>A directory is readable by the name that the chain has for it, which is the one that a narrow root has, too.
+    /// Where the text of that name leads elsewhere than the walk (".." behind a link), it is readable by its own.</summary>
+    private void AddReadable(ref string named, string at)
+    {
+        while (!Directory.Exists(named)) named = Path.GetDirectoryName(named) ?? "/";
+        if (!IsSame(named, at)) named = at;
+        _ = _directories.Add(named);
+    }
+
+    private static bool IsSame(string one, string other) =>
+        one == other || TryIdentify(one, out FileIdentity first) && TryIdentify(other, out FileIdentity second) && first == second;
+
+    /// <remarks>The last step is to itself, so that a link is followed; with an absolute path no directory has to be open.</remarks>
+    private static bool TryIdentify(string directory, out FileIdentity identity) =>
+        Descriptor.Identify(new RawFd(-1), directory + "/.", out identity).IsOk;
+
+    private void Watch(string directory, string name)
+    {
+        if (_inotify is null) return;
+        SysResult added = _inotify.Add(directory, Changes | InotifyMask.IN_ONLYDIR);
+        _isBlind |= !added.IsOk;
+        if (!added.IsOk) return;
+        if (!_watched.TryGetValue(added.Raw, out HashSet<string>? names)) _watched[added.Raw] = names = [];
+        names.Add(name);
     }
 
     /// <summary>What is mounted there changes without a word to the directory.</summary>

@@ -19,6 +19,13 @@ public sealed class ResolverWatchTests : IDisposable
         Assert.False(watch.TryUpdate());
     }
 
+    /// <summary>For directories .NET has no such call.</summary>
+    private void Turn(string link, string target)
+    {
+        using var ln = System.Diagnostics.Process.Start("ln", ["-sfn", target, PathOf(link)]);
+        ln.WaitForExit();
+    }
+
     [Fact]
     public void Written_in_place()
     {
@@ -70,6 +77,91 @@ public sealed class ResolverWatchTests : IDisposable
         File.WriteAllText(PathOf("b/new"), "nameserver 192.0.2.6\n");
         File.Move(PathOf("b/new"), PathOf("b/conf"), overwrite: true);
         Names(watch, "192.0.2.6");
+    }
+
+    /// <summary>As profiles of a laptop's networks are kept: the file's name stays, a directory on the way to it is turned.</summary>
+    [Theory]
+    [InlineData("net/current/conf")]
+    [InlineData("net/current/../current/./conf")]
+    [InlineData("other/current/conf")]
+    public void Link_on_the_way_turned(string target)
+    {
+        Directory.CreateDirectory(PathOf("net/home"));
+        Directory.CreateDirectory(PathOf("net/work"));
+        File.WriteAllText(PathOf("net/home/conf"), "nameserver 192.0.2.1\n");
+        File.WriteAllText(PathOf("net/work/conf"), "nameserver 192.0.2.2\n");
+        File.CreateSymbolicLink(PathOf("net/current"), "home/");
+        File.CreateSymbolicLink(PathOf("other"), PathOf("net"));
+        File.CreateSymbolicLink(PathOf("resolv.conf"), target);
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        Assert.Equal(IpAddress.Parse("192.0.2.1"), watch.Current.Servers[0].Address);
+        Turn("net/current", "work");
+        Names(watch, "192.0.2.2");
+        File.WriteAllText(PathOf("net/work/conf"), "nameserver 192.0.2.3\n");
+        Names(watch, "192.0.2.3");
+        File.WriteAllText(PathOf("net/home/conf"), "nameserver 192.0.2.4\n");
+        Assert.False(watch.TryUpdate());
+        Turn("net/current", "gone");
+        Assert.True(watch.TryUpdate());
+        Assert.Single(watch.Current.Warnings);
+        Directory.CreateDirectory(PathOf("net/gone"));
+        File.WriteAllText(PathOf("net/gone/conf"), "nameserver 192.0.2.5\n");
+        Names(watch, "192.0.2.5");
+        Assert.False(watch.NeedsClock);
+    }
+
+    /// <summary>To the kernel it is the parent of where the link leads; its text says another.</summary>
+    [Fact]
+    public void Parent_of_a_linked_directory()
+    {
+        Directory.CreateDirectory(PathOf("a/b"));
+        File.WriteAllText(PathOf("a/conf"), "nameserver 192.0.2.1\n");
+        File.CreateSymbolicLink(PathOf("l"), "a/b");
+        File.CreateSymbolicLink(PathOf("resolv.conf"), "l/../conf");
+        using var watch = new ResolverWatch(PathOf("resolv.conf"));
+        File.WriteAllText(PathOf("new"), "nameserver 192.0.2.2\n");
+        File.Move(PathOf("new"), PathOf("a/conf"), overwrite: true);
+        Names(watch, "192.0.2.2");
+        Assert.Contains(PathOf("a"), watch.Directories);
+    }
+
+    /// <summary>What lies beside a link on the way to the file is not ours to read.</summary>
+    [Fact]
+    public void Readable_is_the_directory_of_each_member_of_the_chain_and_no_other()
+    {
+        Directory.CreateDirectory(PathOf("run/net"));
+        Directory.CreateDirectory(PathOf("var/etc"));
+        File.WriteAllText(PathOf("run/net/conf"), "nameserver 192.0.2.1\n");
+        File.CreateSymbolicLink(PathOf("var/run"), "../run");
+        File.CreateSymbolicLink(PathOf("var/etc/resolv.conf"), "../run/net/conf");
+        using var watch = new ResolverWatch(PathOf("var/etc/resolv.conf"));
+        Assert.Equal([PathOf("var/etc"), PathOf("var/run/net")], watch.Directories.Order(StringComparer.Ordinal));
+        Assert.Single(watch.Current.Servers);
+    }
+
+    /// <summary>Whichever comes first each time, it is told of or seen.</summary>
+    [Fact]
+    public void Made_while_it_is_looked_for()
+    {
+        for (int i = 0; i < 400; i++)
+        {
+            File.CreateSymbolicLink(PathOf($"resolv.conf{i}"), $"later{i}/below/conf");
+            using var begin = new Barrier(2);
+            int head = i * 5;
+            var maker = new Thread(() =>
+            {
+                begin.SignalAndWait();
+                Thread.SpinWait(head);
+                Directory.CreateDirectory(PathOf($"later{i}/below"));
+                File.WriteAllText(PathOf($"later{i}/below/conf"), "nameserver 192.0.2.1\n");
+            });
+            maker.Start();
+            begin.SignalAndWait();
+            using var watch = new ResolverWatch(PathOf($"resolv.conf{i}"));
+            maker.Join();
+            _ = watch.TryUpdate();
+            Assert.Single(watch.Current.Servers);
+        }
     }
 
     [Fact]
