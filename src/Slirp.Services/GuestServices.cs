@@ -40,7 +40,7 @@ public sealed class GuestServices<TWorld> : IGuestServices where TWorld : struct
         Neighbours = new NeighbourTable(plan.GuestMac);
         _resolvers = resolvers;
         _arp = new ArpResponder<TWorld>(sender, plan, Neighbours, counters);
-        _dhcp = new DhcpServer<TWorld>(sender, plan, resolvers, counters);
+        _dhcp = new DhcpServer<TWorld>(sender, plan, Neighbours, resolvers, counters);
         _dns = new DnsForwarder<TWorld>(world, sender, plan, timers, counters, pool, resolvers);
         if (!plan.EnableIpv6) return;
         var router = new RouterAdvertiser<TWorld>(sender, plan, timers, resolvers, now);

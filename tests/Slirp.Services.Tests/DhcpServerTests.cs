@@ -238,6 +238,27 @@ public class DhcpServerTests
         Assert.Equal(First, scene.Ask(new DhcpRequest(DhcpMessageType.Discover))!.Yiaddr);
     }
 
+    /// <summary>What an earlier run of this server gave is not forgotten by those who have it.</summary>
+    [Fact]
+    public void An_address_that_another_station_was_heard_at_is_offered_last()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Arp(new ArpFields(ArpOperation.Request, Other, First, default, First));
+        Assert.NotEqual(First, scene.Ask(new DhcpRequest(DhcpMessageType.Discover))!.Yiaddr);
+        Assert.Equal(First, scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = Other })!.Yiaddr);
+    }
+
+    [Fact]
+    public void An_address_that_another_station_was_heard_at_is_better_than_none()
+    {
+        using Scene scene = Scene.Quiet();
+        scene.Arp(new ArpFields(ArpOperation.Request, Other, First, default, First));
+        for (ulong i = 0; i < 15; i++) Bind(scene, Another(i), scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = Another(i) })!.Yiaddr);
+        Assert.Equal(First, scene.Ask(new DhcpRequest(DhcpMessageType.Discover))!.Yiaddr);
+    }
+
+    private static MacAddress Another(ulong number) => new(0x0200_0000_0100 + number);
+
     /// <summary>A machine image that is booted again and again, with a client identifier made anew each time.</summary>
     [Fact]
     public void A_station_under_ever_new_names_has_its_own_oldest_lease_again()

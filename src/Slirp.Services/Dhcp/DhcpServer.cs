@@ -3,6 +3,7 @@ using Slirp.Core.Link;
 using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Services.Dns;
+using Slirp.Services.Neighbours;
 using Slirp.Wire;
 using Slirp.Wire.Dhcp;
 
@@ -33,12 +34,13 @@ public sealed partial class DhcpServer<TWorld> where TWorld : struct, IWorld
     private readonly LeasePool _pool;
     private string[] _searchDomains;
 
-    public DhcpServer(FrameSender<TWorld> sender, NetworkPlan plan, ResolverConfiguration resolvers, Counters counters)
+    public DhcpServer(
+        FrameSender<TWorld> sender, NetworkPlan plan, NeighbourTable neighbours, ResolverConfiguration resolvers, Counters counters)
     {
         _sender = sender;
         _plan = plan;
         _counters = counters;
-        _pool = new LeasePool(plan);
+        _pool = new LeasePool(plan, neighbours);
         _searchDomains = [.. resolvers.SearchDomains];
     }
 

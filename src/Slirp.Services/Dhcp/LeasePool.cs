@@ -1,5 +1,6 @@
 using Slirp.Core;
 using Slirp.Core.Network;
+using Slirp.Services.Neighbours;
 using Slirp.Wire;
 
 namespace Slirp.Services.Dhcp;
@@ -9,6 +10,9 @@ namespace Slirp.Services.Dhcp;
 /// <para>The static address belongs to the guest in any case. A guest that runs a DHCP client on top of its static
 /// configuration asks for the address it has, and taking it away would break what was published for that address. It is
 /// never offered to a client that did not ask.</para>
+/// <para>An address that is nobody's here may be in use all the same: by a client of an earlier run, or by a station that was
+/// given it by hand. Where it was heard of at another station (RFC 2131 section 3.1 step 2 has the server probe, for which
+/// the client would wait), whoever asks for no address in particular gets one that was not, as long as there is one.</para>
 /// <para>Invariants: an address has one holder at a time; a bound address goes to no other station before its lease ends. Limits:
 /// as many clients as addresses. When all are taken, the oldest offer is withdrawn, because an offer promises nothing
 /// (RFC 2131 section 3.1 step 2); when all are bound, the station that asks may have the one that it took or renewed longest
@@ -18,9 +22,11 @@ namespace Slirp.Services.Dhcp;
 internal sealed class LeasePool
 {
     private readonly Lease[] _leases; // the guest's own address last
+    private readonly NeighbourTable _neighbours;
 
-    public LeasePool(NetworkPlan plan)
+    public LeasePool(NetworkPlan plan, NeighbourTable neighbours)
     {
+        _neighbours = neighbours;
         int count = (int)(plan.DhcpLast.Value - plan.DhcpFirst.Value) + 1;
         _leases = new Lease[count + 1];
         for (int i = 0; i < count; i++) _leases[i] = new Lease(new Ipv4Address(plan.DhcpFirst.Value + (uint)i));
@@ -28,7 +34,8 @@ internal sealed class LeasePool
     }
 
     /// <summary>What to offer to a client, in the order of RFC 2131 section 4.3.1: what it has or had, what it asks for, an
-    /// unused address, the one unused for longest, another client's oldest offer, its station's oldest lease.</summary>
+    /// unused address, the one unused for longest, one that is heard of elsewhere, another client's oldest offer, its station's
+    /// oldest lease.</summary>
     public Lease? Choose(in DhcpClient client, Ipv4Address? requested, Instant now)
     {
         Lease? own = FindOf(client);
@@ -38,7 +45,7 @@ internal sealed class LeasePool
         foreach (Lease lease in _leases.AsSpan(0, _leases.Length - 1))
         {
             LeaseState state = lease.EffectiveState(now);
-            if (state is LeaseState.Free or LeaseState.Offered && (best is null || IsBetter(lease, best, now))) best = lease;
+            if (state is LeaseState.Free or LeaseState.Offered && (best is null || IsBetter(lease, best, client.HardwareAddress, now))) best = lease;
         }
         return best ?? OldestOf(client.HardwareAddress);
     }
@@ -72,9 +79,15 @@ internal sealed class LeasePool
         lease.Give(client, state, until);
     }
 
-    private static bool IsBetter(Lease lease, Lease than, Instant now)
+    private bool IsBetter(Lease lease, Lease than, MacAddress station, Instant now)
     {
-        bool isFree = lease.EffectiveState(now) == LeaseState.Free, isThanFree = than.EffectiveState(now) == LeaseState.Free;
-        return isFree == isThanFree ? lease.Until < than.Until : isFree;
+        int rank = RankFor(lease, station, now), thanRank = RankFor(than, station, now);
+        return rank == thanRank ? lease.Until < than.Until : rank < thanRank;
+    }
+
+    private int RankFor(Lease lease, MacAddress station, Instant now)
+    {
+        if (lease.EffectiveState(now) != LeaseState.Free) return 2;
+        return _neighbours.TryFind(lease.Address, out MacAddress holder) && holder != station ? 1 : 0;
     }
 }
