@@ -1,4 +1,5 @@
 using Slirp.Testing;
+using Slirp.Wire;
 using Xunit;
 using static Slirp.Testing.DnsMessage;
 
@@ -125,14 +126,43 @@ public class DnsNegativeTests
         ExpectNothingLeft(scene);
     }
 
+    /// <summary>One answer of it was late or lost, and then nobody asked: that is no silence.</summary>
+    [Fact]
+    public void A_first_resolver_that_nobody_has_asked_for_long_is_waited_for()
+    {
+        using Scene scene = SilentOnce();
+        scene.Pass(TimeSpan.FromSeconds(30));
+        scene.Host.Frames.Clear();
+        scene.Query(DnsMessage.Query(8));
+        scene.Query(DnsMessage.Query(9, type: 28)); // as every program asks: for both families at once
+        Assert.Equal("12212", scene.Asked());
+        List<(IpEndpoint, byte[] Query, FakeSocket Socket)> asked = scene.Upstream();
+        Deny(scene, asked[2]);
+        Deny(scene, asked[4]);
+        scene.ExpectNothing();
+        Assert.Equal("122121", scene.Asked());
+        scene.AnswerLast();
+        ExpectRecord(scene, 9);
+        scene.Deliver(asked[3].Socket, Answer(asked[3].Query));
+        ExpectRecord(scene, 8);
+        ExpectNothingLeft(scene);
+    }
+
+    [Fact]
+    public void A_first_resolver_that_was_slow_once_was_not_silent()
+    {
+        using Scene scene = SilentOnce();
+        scene.PassMilliseconds(300);
+        AnswerFirst(scene);
+        ExpectNothingLeft(scene);
+        scene.Query(DnsMessage.Query(8));
+        Assert.Equal("121", scene.Asked());
+    }
+
     [Fact]
     public void A_first_resolver_that_has_been_silent_for_long_is_not_waited_for()
     {
-        using Scene scene = Scene.Quiet(Two);
-        scene.Query(DnsMessage.Query(7));
-        scene.PassMilliseconds(901);
-        scene.AnswerLast();
-        scene.TakeAnswer();
+        using Scene scene = SilentOnce();
         scene.PassMilliseconds(5_000);
         scene.Query(DnsMessage.Query(8)); // its silence is young: it is asked as well
         scene.AnswerLast(NxDomain, records: 0);
@@ -141,10 +171,19 @@ public class DnsNegativeTests
         Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
         scene.PassMilliseconds(2_300);
         scene.Query(DnsMessage.Query(9));
-        (_, byte[] query, FakeSocket socket) = scene.Upstream()[^2]; // beside it goes the probe
-        scene.Deliver(socket, Answer(query, NxDomain, records: 0));
-        byte[] answer = scene.TakeAnswer();
-        Assert.Equal((9, NxDomain), (Id(answer), Code(answer)));
+        Deny(scene, scene.Upstream()[^2]); // beside it goes the probe
+        Assert.False(scene.HasAnswer());
+        scene.PassMilliseconds(901); // that was in vain as well, and now it has been for long
+        Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
+        scene.Query(DnsMessage.Query(10));
+        Deny(scene, scene.Upstream()[^1]);
+        Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
+        scene.Pass(TimeSpan.FromMinutes(10));
+        scene.Host.Frames.Clear();
+        scene.Query(DnsMessage.Query(11));
+        Deny(scene, scene.Upstream()[^2]);
+        Assert.Equal(NxDomain, Code(scene.TakeAnswer()));
+        ExpectNothingLeft(scene);
     }
 
     [Fact]
@@ -186,6 +225,26 @@ public class DnsNegativeTests
         return scene;
     }
 
+    /// <summary>The first is silent, and the second, asked a step later, answers.</summary>
+    private static Scene SilentOnce()
+    {
+        Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(901);
+        scene.AnswerLast();
+        scene.TakeAnswer();
+        return scene;
+    }
+
+    private static void ExpectRecord(Scene scene, int id)
+    {
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((id, 1), (Id(answer), AnswerCount(answer)));
+    }
+
+    private static void Deny(Scene scene, (IpEndpoint, byte[] Query, FakeSocket Socket) asked) =>
+        scene.Deliver(asked.Socket, Answer(asked.Query, NxDomain, records: 0));
+
     private static void LetFirstRefuse(Scene scene)
     {
         scene.Query(DnsMessage.Query(7));
@@ -200,9 +259,12 @@ public class DnsNegativeTests
         scene.Deliver(socket, Answer(query, code, code == NoError ? 1 : 0));
     }
 
+    /// <summary>But for the rest of a step, in which a silent resolver may still be heard.</summary>
     private static void ExpectNothingLeft(Scene scene)
     {
         scene.ExpectNothing();
+        scene.PassMilliseconds(900);
+        Assert.False(scene.HasAnswer());
         Assert.Equal((0, 0, 0), (scene.Services.Dns.PendingCount, scene.Host.OpenCount, scene.Pool.InUse));
     }
 }

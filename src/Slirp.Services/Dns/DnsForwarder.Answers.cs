@@ -114,7 +114,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (query.Failure == DnsResponseCode.NoError) query.Failure = code;
         if (query.HasKept)
         {
-            _ = TrySettleKept(index, now);
+            _ = TrySettleKept(index);
             return true;
         }
         if (TryChooseNew(query, out _))
@@ -139,7 +139,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         return answer.IsBare && (answer.ResponseCode == DnsResponseCode.FormatError || IsFailure(answer.ResponseCode));
     }
 
-    /// <summary>To the guest, under its own identifier; then only probes may still be out for this query.</summary>
+    /// <summary>To the guest, under its own identifier; then only resolvers that are down may still answer this query, for the
+    /// rest of its step: a slow one is heard so, and was not silent.</summary>
     private void SendAnswer(int index, Span<byte> answer, bool isCut)
     {
         PendingQuery query = _queries[index];
@@ -158,7 +159,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         for (int i = query.FirstAttempt; i != 0;)
         {
             int next = _attempts[i].NextOfQuery;
-            if (!_attempts[i].IsProbe) RemoveAttempt(i);
+            if (!_resolvers.IsDown(UpstreamSockets<TWorld>.ResolverOf(_attempts[i].Slot))) RemoveAttempt(i);
             i = next;
         }
     }

@@ -31,7 +31,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         }
         _queries.Postpone(index, now + StepTime);
         if (!_queries[index].HasKept) SendToNext(index, now);
-        else if (!TrySettleKept(index, now) && _queries[index].Step % 2 == 0) AskAwaitedAgain(index, now);
+        else if (!TrySettleKept(index) && _queries[index].Step % 2 == 0) AskAwaitedAgain(index, now);
     }
 
     /// <summary>A whole step and nothing from a resolver, not even for others: it is down.</summary>
@@ -41,7 +41,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         {
             ref QueryAttempt attempt = ref _attempts[i];
             int resolver = UpstreamSockets<TWorld>.ResolverOf(attempt.Slot);
-            if (attempt.SentAt + StepTime <= now && _resolvers.LastHeard(resolver) < attempt.SentAt) _resolvers.MarkSilent(resolver, now);
+            if (attempt.SentAt + StepTime <= now && _resolvers.LastHeard(resolver) < attempt.SentAt) _resolvers.MarkSilent(resolver, attempt.SentAt, now);
         }
     }
 
@@ -50,13 +50,13 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     {
         while (TryChooseNew(_queries[index], out int resolver))
         {
-            if (!TrySend(index, resolver, isProbe: false, now)) continue;
+            if (!TrySend(index, resolver, now)) continue;
             SendProbe(index, resolver, now);
             return;
         }
         ref PendingQuery query = ref _queries[index];
         if (HaveAllRefused(query)) Fail(index);
-        else if (TryChooseAgain(query, out int resolver)) TrySend(index, resolver, isProbe: false, now);
+        else if (TryChooseAgain(query, out int resolver)) TrySend(index, resolver, now);
     }
 
     private bool HaveAllRefused(in PendingQuery query) => query.Refused == (1 << _resolvers.Count) - 1;
@@ -85,11 +85,11 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     private void SendProbe(int index, int asked, Instant now)
     {
         if (_resolvers.IsDown(asked) || !_resolvers.TryTakeProbe(now, out int resolver)) return;
-        if ((_queries[index].Tried & 1 << resolver) == 0) TrySend(index, resolver, isProbe: true, now);
+        if ((_queries[index].Tried & 1 << resolver) == 0) TrySend(index, resolver, now);
     }
 
     /// <returns>False if the resolver cannot be reached, which is known at once.</returns>
-    private bool TrySend(int index, int resolver, bool isProbe, Instant now)
+    private bool TrySend(int index, int resolver, Instant now)
     {
         ref PendingQuery query = ref _queries[index];
         query.Tried |= (byte)(1 << resolver);
@@ -100,7 +100,6 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         {
             Query = index,
             Slot = slot,
-            IsProbe = isProbe,
             SentAt = now,
             NextOfQuery = query.FirstAttempt,
         });
@@ -139,7 +138,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             ref PendingQuery query = ref _queries[index];
             query.Refused |= (byte)(1 << resolver);
             if (query.IsAnswered) RemoveIfDone(index);
-            else if (query.HasKept) _ = TrySettleKept(index, now);
+            else if (query.HasKept) _ = TrySettleKept(index);
             else if (HaveAllRefused(query) || TryChooseNew(query, out _)) SendToNext(index, now);
         }
     }
@@ -151,7 +150,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         int index = _attempts[attempt].Query;
         ref PendingQuery query = ref _queries[index];
         if (query.IsAnswered) return;
-        if (query.HasKept) _ = TrySettleKept(index, now);
+        if (query.HasKept) _ = TrySettleKept(index);
         else if (TryChooseNew(query, out _)) SendToNext(index, now);
     }
 

@@ -36,7 +36,7 @@ internal struct PendingQuery
 
     public readonly bool HasKept => KeptLength > 0;
 
-    /// <summary>The client has its answer; only a probe is still out.</summary>
+    /// <summary>The client has its answer; only a resolver that was silent is still waited for.</summary>
     public bool IsAnswered;
 
     /// <summary>Head of its list in <see cref="QueryAttempts"/>; 0 is none.</summary>

@@ -11,9 +11,6 @@ internal struct QueryAttempt
     public int Slot;
     public ushort Id;
 
-    /// <summary>Sent beside the real one, to see whether a resolver has come back.</summary>
-    public bool IsProbe;
-
     /// <summary>A router has said that it may not have got there.</summary>
     public bool IsDoubted;
     public Instant SentAt;

@@ -16,7 +16,8 @@ internal sealed class ResolverList
     public static readonly TimeSpan ProbeInterval = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan TcpHoldTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>For so long one that has fallen silent may be slow, and not gone.</summary>
+    /// <summary>For so long one that has fallen silent may be slow, and not gone: time in which it was asked, since to say
+    /// nothing when nobody asks is no silence.</summary>
     public static readonly TimeSpan DoubtTime = TimeSpan.FromSeconds(10);
 
     private readonly ResolverConfiguration _configuration;
@@ -26,7 +27,7 @@ internal sealed class ResolverList
     {
         public IpEndpoint Endpoint;
         public bool IsDown, HasRefused;
-        public Instant DownSince, ProbeAt;
+        public Instant DownSince, LastInVain, ProbeAt;
         public Instant LastHeard;
         public Instant TcpDownUntil;
         public bool IsTcpSilent;
@@ -55,10 +56,10 @@ internal sealed class ResolverList
 
     /// <summary>True if an answer to what it is asked now is possible, or the lack of one would be known soon: it is up, or
     /// refuses (which it says at once), or its silence is young.</summary>
-    public bool MayAnswer(int index, Instant now)
+    public bool MayAnswer(int index)
     {
         ref Resolver resolver = ref _resolvers[index];
-        return !resolver.IsDown || resolver.HasRefused || now < resolver.DownSince + DoubtTime;
+        return !resolver.IsDown || resolver.HasRefused || resolver.LastInVain - resolver.DownSince < DoubtTime;
     }
 
     public Instant LastHeard(int index) => _resolvers[index].LastHeard;
@@ -97,18 +98,23 @@ internal sealed class ResolverList
         _resolvers[index].IsDown = false;
     }
 
-    public void MarkRefused(int index, Instant now) => MarkDown(ref _resolvers[index], hasRefused: true, now);
+    public void MarkRefused(int index, Instant now) => MarkDown(ref _resolvers[index], hasRefused: true, now, now);
 
-    public void MarkSilent(int index, Instant now) => MarkDown(ref _resolvers[index], hasRefused: false, now);
+    /// <param name="askedAt">What was asked then has had no answer.</param>
+    public void MarkSilent(int index, Instant askedAt, Instant now) => MarkDown(ref _resolvers[index], hasRefused: false, askedAt, now);
 
     private bool IsTcpDown(int index, Instant now) => _resolvers[index].TcpDownUntil > now;
 
-    private static void MarkDown(ref Resolver resolver, bool hasRefused, Instant now)
+    private static void MarkDown(ref Resolver resolver, bool hasRefused, Instant askedAt, Instant now)
     {
         resolver.HasRefused = hasRefused;
-        if (resolver.IsDown) return;
+        if (resolver.IsDown)
+        {
+            resolver.LastInVain = Instant.Later(resolver.LastInVain, askedAt);
+            return;
+        }
         resolver.IsDown = true;
-        resolver.DownSince = now;
+        resolver.DownSince = resolver.LastInVain = askedAt;
         resolver.ProbeAt = now + ProbeInterval;
     }
 
