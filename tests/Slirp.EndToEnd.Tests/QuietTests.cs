@@ -10,6 +10,7 @@ public class QuietTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
     private const int MaxTicks = 50; // of the 200 in the time watched
+    private static readonly byte[] Chunk = new byte[1 << 16];
     private static readonly TimeSpan Watched = TimeSpan.FromSeconds(2);
 
     /// <summary>Scenario 8: the server reads nothing, and the guest has filled all that there is to fill.</summary>
@@ -19,8 +20,7 @@ public class QuietTests
         var end = new TaskCompletionSource();
         await using var server = new TcpServer(network.Host, IPAddress.Loopback, _ => end.Task);
         using Socket guest = await network.ConnectAsync(V4, server.Port);
-        guest.Blocking = false;
-        await FillAsync(guest);
+        await Payload.FillAsync(guest, Chunk);
         await StaysQuietAsync(network);
         end.SetResult();
     });
@@ -33,8 +33,7 @@ public class QuietTests
         var end = new TaskCompletionSource();
         await using var server = new TcpServer(network.Host, IPAddress.Loopback, async socket =>
         {
-            socket.Blocking = false;
-            await FillAsync(socket);
+            await Payload.FillAsync(socket, Chunk);
             filled.SetResult();
             await end.Task;
         });
@@ -143,17 +142,5 @@ public class QuietTests
         Assert.InRange(network.Figures.CpuTicks() - before, 0, MaxTicks);
         await using EchoFlow after = await EchoFlow.OpenAsync(network);
         await after.BeatAsync();
-    }
-
-    /// <summary>Sends until nothing more was taken for a while: the buffers on the way fill one behind the other.</summary>
-    private static async Task FillAsync(Socket socket)
-    {
-        var chunk = new byte[1 << 16];
-        for (int idle = 0; idle < 20;)
-        {
-            socket.Send(chunk, SocketFlags.None, out SocketError error);
-            idle = error == SocketError.WouldBlock ? idle + 1 : 0;
-            if (idle > 0) await Task.Delay(10);
-        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Security.Cryptography;
 
 namespace Slirp.EndToEnd.Tests.Harness;
@@ -15,7 +16,7 @@ internal static class Payload
     }
 
     /// <summary>Sends octets of the seed's stream; gives their SHA-256.</summary>
-    public static async Task<string> SendAsync(System.Net.Sockets.Socket socket, int seed, long length)
+    public static async Task<string> SendAsync(Socket socket, int seed, long length)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var random = new Random(seed);
@@ -26,15 +27,40 @@ internal static class Payload
             Memory<byte> part = chunk.AsMemory(0, (int)Math.Min(left, chunk.Length));
             hash.AppendData(part.Span);
             left -= part.Length;
-            while (part.Length > 0)
-                part = part[await socket.SendAsync(part).WithinAsync($"a send with {left} octets to go")..];
+            await SendAsync(socket, part, $"a send with {left} octets to go");
         }
 
         return Convert.ToHexString(hash.GetHashAndReset());
     }
 
+    /// <summary>Sends exactly these.</summary>
+    public static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> octets, string what)
+    {
+        while (octets.Length > 0)
+            octets = octets[await socket.SendAsync(octets[..Math.Min(octets.Length, ChunkLength)]).WithinAsync(what)..];
+    }
+
+    /// <summary>Sends a pattern, and from its end on again, until nothing more is taken for a while: the buffers on the way fill one
+    /// behind the other. Gives the count of octets; the socket does not block from then on.</summary>
+    public static async Task<long> FillAsync(Socket socket, ReadOnlyMemory<byte> pattern)
+    {
+        const int Enough = 20; // times that nothing is taken, one after the other
+        socket.Blocking = false;
+        long total = 0;
+        for (int idle = 0; idle < Enough;)
+        {
+            int count = socket.Send(pattern.Span[(int)(total % pattern.Length)..], SocketFlags.None, out SocketError error);
+            if (error is not (SocketError.Success or SocketError.WouldBlock)) throw new SocketException((int)error);
+            total += error == SocketError.Success ? count : 0;
+            idle = error == SocketError.Success ? 0 : idle + 1;
+            if (idle > 0) await Task.Delay(10);
+        }
+
+        return total;
+    }
+
     /// <summary>Receives to the end of the stream; gives the count of octets and their SHA-256.</summary>
-    public static async Task<(long Length, string Hash)> ReceiveAsync(System.Net.Sockets.Socket socket)
+    public static async Task<(long Length, string Hash)> ReceiveAsync(Socket socket)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var chunk = new byte[ChunkLength];

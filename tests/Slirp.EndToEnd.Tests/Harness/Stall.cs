@@ -46,7 +46,7 @@ internal sealed class Stall : IAsyncDisposable
                 return await ReadAsync(socket, first, long.MaxValue);
             }
 
-            filled.Add(await FillAsync(socket));
+            filled.Add(await Payload.FillAsync(socket, Pattern));
             await mayRead;
             socket.Shutdown(SocketShutdown.Send);
             // It is closed when the peer has read it all.
@@ -65,23 +65,6 @@ internal sealed class Stall : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
-
-    private static async Task<long> FillAsync(Socket socket)
-    {
-        const int Enough = 20; // times that nothing is taken, one after the other
-        socket.Blocking = false;
-        long total = 0;
-        for (int idle = 0; idle < Enough;)
-        {
-            int count = socket.Send(Pattern.AsSpan((int)(total % Pattern.Length)), SocketFlags.None, out SocketError error);
-            if (error is not (SocketError.Success or SocketError.WouldBlock)) throw new SocketException((int)error);
-            total += error == SocketError.Success ? count : 0;
-            idle = error == SocketError.Success ? 0 : idle + 1;
-            if (idle > 0) await Task.Delay(10);
-        }
-
-        return total;
-    }
 
     private static async Task<long> ReadAsync(Socket socket, long total, long enough)
     {
