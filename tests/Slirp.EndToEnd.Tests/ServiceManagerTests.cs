@@ -29,15 +29,16 @@ public sealed class ServiceManagerTests : IDisposable
             Assert.Equal(0, _manager.Available);
         });
 
+    /// <summary>Half of its time is for the unit test of the same name; were it many times as much, this would hang.</summary>
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData("")]
     [InlineData("export WATCHDOG_PID=$$; ")] // slirpnet takes the place of the shell
     [InlineData("export WATCHDOG_PID=$$ SYSTEMD_EXEC_PID=$$; ")]
-    public Task The_watchdog_is_fed_at_half_of_its_time(string also) =>
+    public Task The_watchdog_is_fed_again_and_again(string also) =>
         GuestNetwork.WithAsync(Plan(false, $"export WATCHDOG_USEC=200000; {also}"), async network =>
         {
             Assert.Equal("READY=1", await HearAsync());
-            for (int i = 0; i < 5; i++) Assert.Equal("WATCHDOG=1", await HearAsync());
+            await HearOfLifeAsync(20).WithinAsync("twenty words, a tenth of a second apart");
             await StopAsync(network);
             string last = await HearAsync();
             while (last == "WATCHDOG=1") last = await HearAsync();
@@ -94,6 +95,11 @@ public sealed class ServiceManagerTests : IDisposable
         var buffer = new byte[200];
         int count = await _manager.ReceiveAsync(buffer).WithinAsync("a word to the service manager");
         return Encoding.ASCII.GetString(buffer, 0, count);
+    }
+
+    private async Task HearOfLifeAsync(int times)
+    {
+        for (int i = 0; i < times; i++) Assert.Equal("WATCHDOG=1", await HearAsync());
     }
 
     private static async Task StopAsync(GuestNetwork network)
