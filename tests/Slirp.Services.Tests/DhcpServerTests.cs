@@ -222,16 +222,28 @@ public class DhcpServerTests
         Assert.Equal(First, scene.Ask(new DhcpRequest(DhcpMessageType.Request) { Ciaddr = First }, new IpEndpoint(First, 68))!.Yiaddr);
     }
 
+    /// <summary>Scenario D5.</summary>
+    [Fact]
+    public void When_every_address_is_bound_the_next_client_gets_the_one_that_comes_back()
+    {
+        using Scene scene = Scene.Quiet();
+        BindAll(scene);
+        Assert.Null(scene.Ask(new DhcpRequest(DhcpMessageType.Discover)));
+        var returned = Ipv4Address.Parse("10.0.2.20");
+        Assert.Null(scene.Ask(
+            new DhcpRequest(DhcpMessageType.Release) { Chaddr = new MacAddress(0x0200_0000_0105), Ciaddr = returned, Server = Gateway },
+            new IpEndpoint(returned, 68)));
+        Assert.Equal(returned, scene.Ask(new DhcpRequest(DhcpMessageType.Discover))!.Yiaddr);
+        Bind(scene, FrameFactory.GuestMac, returned);
+        Assert.Null(scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = Other }));
+        Assert.Equal(2, scene.Counters.Dropped(DropReason.DhcpNoAddress));
+    }
+
     [Fact]
     public void When_every_address_is_bound_there_is_no_answer_until_a_lease_ends()
     {
         using Scene scene = Scene.Quiet();
-        for (ulong i = 0; i < 16; i++)
-        {
-            var mac = new MacAddress(0x0200_0000_0100 + i);
-            Bind(scene, mac, scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = mac })!.Yiaddr);
-            scene.Clock.AdvanceSeconds(1);
-        }
+        BindAll(scene);
         Assert.Null(scene.Ask(new DhcpRequest(DhcpMessageType.Discover)));
         scene.ExpectDrop(DropReason.DhcpNoAddress);
         scene.Clock.Advance(TimeSpan.FromDays(1) - TimeSpan.FromSeconds(15));
@@ -282,6 +294,17 @@ public class DhcpServerTests
         Assert.Equal(given[..25], given[15..]); // the oldest first
         Assert.Null(scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = new MacAddress(0x0200_0000_0200) }));
         scene.ExpectDrop(DropReason.DhcpNoAddress);
+    }
+
+    /// <summary>To stations from 02:00:00:00:01:00 on, one a second.</summary>
+    private static void BindAll(Scene scene)
+    {
+        for (ulong i = 0; i < 16; i++)
+        {
+            var mac = new MacAddress(0x0200_0000_0100 + i);
+            Bind(scene, mac, scene.Ask(new DhcpRequest(DhcpMessageType.Discover) { Chaddr = mac })!.Yiaddr);
+            scene.Clock.AdvanceSeconds(1);
+        }
     }
 
     public static TheoryData<string, object> Hostile => new()
