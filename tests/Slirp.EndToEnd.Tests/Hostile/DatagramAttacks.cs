@@ -45,8 +45,9 @@ internal static class DatagramAttacks
             from claimed in (int[])[0, 1, 2, 3, 4, 5, 6, 7, length + 1, 65535] select p.Ip(Udp4Checked(right, claimed)));
         yield return new Attack("U1", null, from claimed in (int[])[8, length - 1] select p.Ip(Udp4Checked(right, claimed)));
         yield return new Attack("U1", "BadUdpHeader", [p.Ip(Packets.WithWord(right6, 44, 0)), p.Ip(Packets.WithWord(right6, 44, 7))]);
-        yield return new Attack("U2", "BadUdpHeader",
-            [p.Ip(Packets.WithWord(Unsummed(right), 22, 0)), p.Ip(Unsummed(FrameFactory.Udp(FrameFactory.Endpoint("0.0.0.0", 0), FrameFactory.Endpoint("10.0.2.2", 0), [])))]);
+        yield return new Attack("U2", "BadUdpHeader", [p.Ip(Packets.WithWord(Unsummed(right), 22, 0))]);
+        yield return new Attack("U2", "BadSourceAddress",
+            [p.Ip(Unsummed(FrameFactory.Udp(FrameFactory.Endpoint("0.0.0.0", 0), FrameFactory.Endpoint("10.0.2.2", 0), [])))]);
         yield return new Attack("U2", null, [p.Ip(p.Udp4(fromPort: 0))]);
         yield return new Attack("U3", "BadUdpChecksum", [p.Ip(Broken(right, 26)), p.Ip(Broken(right6, 46)), p.Ip(Packets.WithWord(right6, 46, 0))]);
         yield return new Attack("U4", "udp_mappings_opened", [p.Ip(p.Udp4(0, fromPort: 4999))]);

@@ -22,11 +22,11 @@ internal static class FragmentAttacks
             }
 
             yield return new Attack("F1", null, Set((0, 1400, true, 0), (65_512 - 8, 8, false, 0)));
-            yield return new Attack("F2", "FragmentMalformed", Set((0, 1400, true, 0), (65_528, 1400, false, 0)));
-            yield return new Attack("F3", "FragmentOverlap", Set((0, 800, true, 1), (400, 800, false, 2))); // its tail
-            yield return new Attack("F3", "FragmentOverlap", Set((400, 800, true, 1), (0, 800, true, 2))); // its head
-            yield return new Attack("F3", "FragmentOverlap", Set((0, 1200, true, 1), (400, 80, true, 2))); // inside
-            yield return new Attack("F3", "FragmentOverlap", Set((400, 80, true, 1), (0, 1200, true, 2))); // around
+            yield return new Attack("F2", "FragmentMalformed", Set((0, 1400, true, 0), (65_528, 1400, false, 0)), Times: 1);
+            yield return new Attack("F3", "FragmentOverlap", Set((0, 800, true, 1), (400, 800, false, 2)), Times: 1); // its tail
+            yield return new Attack("F3", "FragmentOverlap", Set((400, 800, true, 1), (0, 800, true, 2)), Times: 1); // its head
+            yield return new Attack("F3", "FragmentOverlap", Set((0, 1200, true, 1), (400, 80, true, 2)), Times: 1); // inside
+            yield return new Attack("F3", "FragmentOverlap", Set((400, 80, true, 1), (0, 1200, true, 2)), Times: 1); // around
             yield return new Attack("F3", null, Set((0, 800, true, 1), (0, 800, true, 1), (0, 800, true, 1)));
             yield return new Attack("F3", null, Set((0, 800, true, 1), (0, 800, true, 2)));
             yield return new Attack("F4", null, Set((0, 800, true, 0), (800, 0, true, 0), (800, 0, false, 0)));

@@ -6,8 +6,13 @@ internal static class Ipv4Attacks
     private static readonly string[] WrongSources =
         ["0.0.0.0", "255.255.255.255", "10.0.2.255", "224.0.0.1", "127.0.0.1", "10.0.2.2", "10.0.2.3", "240.0.0.1"];
 
-    private static readonly string[] OddDestinations =
-        [.. WrongSources, Packets.Bot4, "10.0.2.100", "239.255.255.250", "10.0.2.0", "169.254.169.254"];
+    private static readonly string[] NobodysDestinations =
+    [
+        "0.0.0.0", "255.255.255.255", "10.0.2.255", "224.0.0.1", "127.0.0.1", Packets.Bot4, "10.0.2.100", "239.255.255.250", "10.0.2.0",
+    ];
+
+    /// <summary>Ours, and what is for the host to judge.</summary>
+    private static readonly string[] OtherDestinations = ["10.0.2.2", "10.0.2.3", "240.0.0.1", "169.254.169.254"];
 
     public static IEnumerable<Attack> All(Packets p)
     {
@@ -29,10 +34,13 @@ internal static class Ipv4Attacks
         yield return new Attack("4.5", "HopLimitExceeded",
             from hops in (int[])[0, 1] select p.Ip(Packets.With(p.Udp4(to: "192.0.2.1"), (8, hops))));
         yield return new Attack("4.6", "BadSourceAddress", from source in WrongSources select p.Ip(p.Udp4(source: source)));
-        yield return new Attack("4.7", null, from to in OddDestinations select p.Ip(p.Udp4(to: to)));
-        yield return new Attack("4.7", "BadDestinationAddress", from to in OddDestinations select p.Ip(TcpAttacks.Syn4(to, 80)));
+        yield return new Attack("4.7", null, from to in NobodysDestinations.Concat(OtherDestinations) select p.Ip(p.Udp4(to: to)));
+        yield return new Attack("4.7", "BadDestinationAddress", from to in NobodysDestinations select p.Ip(TcpAttacks.Syn4(to, 80)));
+        yield return new Attack("4.7", null, from to in OtherDestinations select p.Ip(TcpAttacks.Syn4(to, 80)));
         yield return new Attack("4.8", "UnknownProtocol",
-            from protocol in Enumerable.Range(0, 256) select p.Ip(Packets.Packet(Packets.Bot4, "192.0.2.1", protocol, new byte[24])));
+            from protocol in Enumerable.Range(0, 256)
+            where protocol is not (1 or 2 or 6 or 17 or 59) // these are known, or known to be for nobody
+            select p.Ip(Packets.Packet(Packets.Bot4, "192.0.2.1", protocol, new byte[24])));
         yield return new Attack("4.8", null,
             from protocol in Enumerable.Range(0, 256) select p.Ip(Packets.Packet(Packets.Bot4, Packets.Gateway4, protocol, [])));
     }

@@ -26,11 +26,11 @@ internal static class ServiceAttacks
             from bend in (((int, int)[])[(0, 2), (1, 255), (2, 255), (2, 0), (3, 255), (8, 255), (10, 0x80), (24, 10), (16, 10)])
             select Bootp(p, Bent([.. Header(), .. Cookie, 53, 1, 1, 255], bend)));
         yield return new Attack("D6", "BadDhcpv6",
-            from body in (byte[][])[[], [11], [11, 0, 0], [11, 0, 0, 1], [99, 0, 0, 1], [12, 0, .. new byte[32], 0, 9]] select Dhcpv6(p, body));
+            from body in (byte[][])[[], [11], [11, 0, 0], [99, 0, 0, 1], [12, 0, .. new byte[32], 0, 9]] select Dhcpv6(p, body));
         yield return new Attack("D6", null,
             from options in (byte[][])
             [
-                [0, 1], [0, 1, 255, 255], [0, 1, 0, 0], [0, 1, 0, 130, .. new byte[130]], [0, 3, 0, 12, .. new byte[12], 0, 5],
+                [], [0, 1], [0, 1, 255, 255], [0, 1, 0, 0], [0, 1, 0, 130, .. new byte[130]], [0, 3, 0, 12, .. new byte[12], 0, 5],
                 [0, 3, 0, 16, .. new byte[12], 0, 3, 255, 255], [0, 6, 0, 1, 23], [0, 6, 0, 255], [0, 14, 0, 0, 0, 14, 0, 0],
                 [0, 3, 0, 40, .. new byte[12], 0, 5, 0, 24, .. new byte[24]],
             ]
