@@ -134,7 +134,8 @@ public class PressureTests(ITestOutputHelper output)
             if (Machine.Has("ping")) (await network.Guest.RunAsync("ping", "-n", "-c", "2", "-i", "0.2", "-W", "50", ForwardPlan.Hit)).Succeeded();
         });
 
-    /// <summary>A hundred thousand stations claim to be there. The guest is found all the same.</summary>
+    /// <summary>Scenario E6: a hundred thousand stations claim to be there by neighbour discovery, and as many to be where others are
+    /// by ARP. The guest is found all the same.</summary>
     [EndToEndFact(SlirpnetOnly = true)]
     public Task A_flood_of_neighbours_leaves_the_guest_reachable() =>
         GuestNetwork.WithAsync(ForwardPlan.With("-p", "8080:80") with { Api = true, Capture = false }, async network =>
@@ -153,6 +154,16 @@ public class PressureTests(ITestOutputHelper output)
             using RawLink link = RawLink.Open(network.Guest);
             await link.FloodAsync(Flood, neighbour, i =>
                 Solicitation(new IpAddress(0xfd00_0000_0000_0000, 0x1_0000_0000 + (ulong)i), new MacAddress(0x0200_0000_0000 + (ulong)i)));
+            for (int i = 0; i < Flood; i++)
+            {
+                // Each of the guest's neighbours is at a station of its own, and then at another.
+                link.Send(link.Frame(Announcement($"10.0.2.{i % 150 + 101}", new MacAddress(0x0200_0100_0000 + (ulong)i)), EtherType.Arp));
+                if (i % 1000 == 0) await neighbour.BeatAsync();
+            }
+
+            await neighbour.BeatAsync();
+            SlirpStatus status = await SlirpStatus.AskAsync(network.Api);
+            Assert.Equal((0, 0), (status.Dropped("BadArp"), status.Dropped("BadNeighbourDiscovery")));
             Assert.InRange(network.Figures.ResidentKib(), 0, before + MaxGrowthKib);
             await SaysOnceAsync(network, "too many neighbours");
             foreach ((string at, int port) in ((string, int)[])[("127.0.0.1", 8080), ("::1", 8081)])
@@ -192,6 +203,14 @@ public class PressureTests(ITestOutputHelper output)
         (byte[] octets, _) = await ForwardPlan.ReceiveAsync(client);
         Assert.Equal([2], octets);
         return seen;
+    }
+
+    private static byte[] Announcement(string address, MacAddress mac)
+    {
+        var packet = new byte[ArpBuilder.Length];
+        var at = Ipv4Address.Parse(address);
+        ArpBuilder.Write(packet, new ArpFields(ArpOperation.Reply, mac, at, default, at));
+        return packet;
     }
 
     private static byte[] Solicitation(IpAddress from, MacAddress mac)
