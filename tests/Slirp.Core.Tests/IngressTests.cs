@@ -1,3 +1,4 @@
+using System.Text;
 using Slirp.Core.Network;
 using Slirp.Core.World;
 using Slirp.Testing;
@@ -197,6 +198,46 @@ public sealed class IngressTests : IDisposable
         byte[] solicitation = FrameFactory.IcmpMessage(any, group, 135, 0, 0, FrameFactory.Pattern(16));
         _stack.InjectPacket(FrameFactory.Packet(any, group, IpProtocol.Icmpv6, solicitation, hopLimit: 255));
         Assert.Single(_services.Taken);
+    }
+
+    /// <summary>Scenario 34: an Ethernet frame is filled up to its least length, or has more behind it, and none of that is the
+    /// segment's: an acknowledgment stays one, and data ends where the packet says.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_a_frame_is_filled_up_with_is_no_part_of_a_segment(bool v4)
+    {
+        (IpEndpoint guest, IpEndpoint server) = v4 ? (Guest, Server) : (Guest6, Server6);
+        SequenceNumber ours = default;
+        void Says(TcpFlags flags, int sequence, int acknowledgment = 0, string data = "")
+        {
+            var fields = new TcpFields(guest.Port, server.Port, new SequenceNumber(5000) + sequence, ours + acknowledgment, flags, 65535);
+            byte[] packet = FrameFactory.Tcp(guest.Address, server.Address, fields, default, Encoding.ASCII.GetBytes(data));
+            _stack.Inject([.. FrameFactory.Frame(packet), .. "padding"u8]);
+            _stack.Turn();
+        }
+
+        Says(TcpFlags.Syn, 0);
+        FakeSocket socket = _stack.Host.Last;
+        socket.CompleteConnect();
+        _stack.Turn();
+        ours = Assert.Single(_stack.Host.TakePackets()).Tcp.Sequence;
+        Says(TcpFlags.Ack, 1, 1);
+        socket.Deliver("answer"u8);
+        _stack.Turn();
+        Assert.Equal("answer"u8.ToArray(), Assert.Single(_stack.Host.TakePackets()).TcpPayload.ToArray());
+        Says(TcpFlags.Ack, 1, 1 + 6);
+        _stack.Advance(TimeSpan.FromSeconds(10));
+        Assert.Empty(_stack.Host.Frames); // it was heard, and was nothing to acknowledge
+        Assert.Equal(0, socket.SentCount);
+
+        Says(TcpFlags.Ack, 1, 1 + 6, "question");
+        Assert.Equal("question"u8.ToArray(), socket.Sent.ToArray());
+        Assert.Equal(new SequenceNumber(5000 + 1 + 8), Assert.Single(_stack.Host.TakePackets()).Tcp.Acknowledgment);
+        Says(TcpFlags.Fin | TcpFlags.Ack, 1 + 8, 1 + 6);
+        Assert.True(socket.IsSendShutDown);
+        Assert.Equal(8, socket.SentCount);
+        Assert.Equal(0, _stack.Counters.DroppedInAll());
     }
 
     /// <summary>Scenario U2: only a DHCP client has no address.</summary>

@@ -74,8 +74,11 @@ public sealed class RetransmissionTests : LossConversation
         Host.IsReset();
     }
 
-    [Fact]
-    public void The_timer_follows_a_round_trip_that_grew_beyond_it()
+    /// <summary>Scenario O3.</summary>
+    [Theory]
+    [InlineData(1500)]
+    [InlineData(10_000)]
+    public void The_timer_follows_a_round_trip_that_grew_beyond_it(int milliseconds)
     {
         Begins();
         // Every first segment is sent again before its acknowledgment comes, and so may not be measured. The backed-off
@@ -83,16 +86,35 @@ public sealed class RetransmissionTests : LossConversation
         for (int i = 0; i < 6; i++)
         {
             LosesSegments(1);
-            World.AdvanceMilliseconds(1500);
+            World.AdvanceMilliseconds(milliseconds);
             Guest.TakesAll();
             Guest.Sends(Ack, ack: 1 + (i + 1) * Mss);
         }
         LosesSegments(1);
-        World.AdvanceMilliseconds(1490);
+        World.AdvanceMilliseconds(milliseconds - 10);
         Guest.ReceivesNothing();
-        World.AdvanceSeconds(5);
+        World.AdvanceMilliseconds(3 * milliseconds);
         SendsSegment(6);
         Guest.TakesAll();
+    }
+
+    /// <summary>Scenario O3: what takes no time at all that a clock shows is measured too, and is not asked for without end.</summary>
+    [Fact]
+    public void A_round_trip_of_no_time_has_the_shortest_timer()
+    {
+        Begins();
+        for (int i = 0; i < 100; i++)
+        {
+            LosesSegments(1);
+            Guest.Sends(Ack, ack: 1 + (i + 1) * Mss);
+            Guest.ReceivesNothing();
+        }
+        LosesSegments(1);
+        World.AdvanceMilliseconds(199);
+        Guest.ReceivesNothing();
+        World.AdvanceMilliseconds(1);
+        SendsSegment(100);
+        Guest.ReceivesNothing();
     }
 
     [Fact]

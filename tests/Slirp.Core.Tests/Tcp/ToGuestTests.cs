@@ -46,7 +46,10 @@ public sealed class ToGuestTests : TcpConversation
         Guest.Connects();
         Host.Says(octets);
         for (int at = 0; at < octets.Length; at += 1460)
-            Guest.Receives(octets.AsSpan(at, Math.Min(1460, octets.Length - at)));
+        {
+            SentPacket packet = Guest.Receives(octets.AsSpan(at, Math.Min(1460, octets.Length - at)));
+            if (at + 1460 >= octets.Length) Assert.True((packet.Tcp.Flags & TcpFlags.Psh) != 0, "the last of a batch is pushed");
+        }
         Guest.ReceivesNothing();
     }
 
