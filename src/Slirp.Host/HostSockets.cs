@@ -27,6 +27,9 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
     /// files are read and forwards opened, whatever the guest holds.</summary>
     private const ulong Reserve = 16;
 
+    /// <summary>So many of them, the first, are for the sockets that may have one.</summary>
+    private const int ReserveShare = 3;
+
     private DatagramState[] _datagrams = new DatagramState[256]; // by descriptor
     private int _firstReserved = FirstReserved();
 
@@ -122,11 +125,11 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         Socket.Close(fd);
     }
 
-    public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket)
+    public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket, bool fromReserve)
     {
         socket = HostSocket.None;
         bool ipv6 = family == AddressFamily.Ipv6;
-        SysResult opened = Open(ToFamily(family), SocketType.SOCK_DGRAM);
+        SysResult opened = Open(ToFamily(family), SocketType.SOCK_DGRAM, share: fromReserve ? ReserveShare : 0);
         if (!opened.IsOk) return Lack(opened);
         var fd = new SocketFd(opened.Raw);
         if (ipv6) _ = SocketOptions.Set(fd, Ipv6Option.IPV6_V6ONLY, 1);
@@ -331,10 +334,10 @@ internal sealed class HostSockets(Epoll epoll, TapFd tap, bool hasVnetHeader)
         return (int)Math.Min(limit - Math.Min(Reserve, limit / 8), int.MaxValue);
     }
 
-    private SysResult Open(SocketFamily family, SocketType type, SocketProtocol protocol = SocketProtocol.Default)
+    private SysResult Open(SocketFamily family, SocketType type, SocketProtocol protocol = SocketProtocol.Default, int share = 0)
     {
         SysResult opened = Socket.Open(family, type, protocol);
-        if (!opened.IsOk || !IsReserved(opened.Raw)) return opened;
+        if (!opened.IsOk || !IsReserved(opened.Raw - share)) return opened;
         Socket.Close(new SocketFd(opened.Raw));
         return SysResult.Failure(Errno.EMFILE);
     }

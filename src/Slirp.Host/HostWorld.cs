@@ -35,8 +35,9 @@ internal readonly struct HostWorld(HostSockets sockets) : IWorld
 
     public void Close(HostSocket socket, bool reset) => HostSockets.Close(socket, reset);
 
-    public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket) =>
-        sockets.OpenUdp(family, peer, owner, out socket);
+    public IoResult OpenUdp(
+        AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket, bool fromReserve = false) =>
+        sockets.OpenUdp(family, peer, owner, out socket, fromReserve);
 
     public IoResult OpenPing(AddressFamily family, EventTarget owner, out HostSocket socket) =>
         sockets.OpenPing(family, owner, out socket);

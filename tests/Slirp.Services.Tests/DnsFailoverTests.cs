@@ -340,6 +340,45 @@ public class DnsFailoverTests
         Assert.Equal(50, scene.Host.TakePackets().Count);
     }
 
+    /// <summary>Whoever of the guest's programs holds all the others, every other one begins with a name.</summary>
+    [Fact]
+    public void With_no_descriptor_left_to_the_guest_each_resolver_has_one_that_is_kept_back()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        (scene.Host.DescriptorLimit, scene.Host.ReserveCount) = (0, 3);
+        for (int i = 0; i < 50; i++) scene.Query(DnsMessage.Query(i));
+        Assert.Equal((1, 50), (scene.Host.OpenCount, scene.Upstream().Count));
+        scene.PassMilliseconds(901);
+        Assert.Equal((2, 100), (scene.Host.OpenCount, scene.Upstream().Count));
+        foreach ((_, byte[] query, FakeSocket socket) in scene.Upstream()[50..]) scene.Deliver(socket, Answer(query));
+        Assert.Equal(50, scene.Host.TakePackets().Count);
+    }
+
+    [Fact]
+    public void Where_there_is_no_descriptor_for_the_next_resolver_the_first_is_asked_again()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Host.DescriptorLimit = 1;
+        scene.Query(DnsMessage.Query(7));
+        scene.PassMilliseconds(1801);
+        Assert.Equal("11", scene.Asked());
+        scene.AnswerLast();
+        Assert.Equal(7, Id(scene.TakeAnswer()));
+    }
+
+    [Fact]
+    public void A_resolver_that_there_was_no_descriptor_for_has_not_been_asked()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Host.DescriptorLimit = 0;
+        scene.Query(DnsMessage.Query(7));
+        scene.Host.DescriptorLimit = 1;
+        scene.PassMilliseconds(901);
+        Assert.Equal("1", scene.Asked());
+        scene.AnswerLast();
+        Assert.Equal(7, Id(scene.TakeAnswer()));
+    }
+
     [Theory]
     [InlineData("nameserver 192.0.2.1\n", "111", "one is asked every other step")]
     [InlineData(Two, "12121", "two in turn")]

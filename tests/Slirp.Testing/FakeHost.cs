@@ -45,6 +45,9 @@ public sealed class FakeHost
     /// <summary>Sockets open at a time before NoDescriptors.</summary>
     public int DescriptorLimit { get; set; } = int.MaxValue;
 
+    /// <summary>Sockets beyond that limit for those that may have them.</summary>
+    public int ReserveCount { get; set; }
+
     public int OpenCount => _open;
 
     /// <summary>The socket opened last.</summary>
@@ -129,11 +132,14 @@ public sealed class FakeHost
         return IoResult.Ok;
     }
 
-    internal IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket) =>
-        OpenDatagram(FakeSocketKind.Udp, OpenUdpOutcome, family, peer, owner, out socket);
+    internal IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket, bool fromReserve) =>
+        OpenDatagram(
+            FakeSocketKind.Udp, _open - (fromReserve ? ReserveCount : 0) >= DescriptorLimit ? HostError.NoDescriptors : OpenUdpOutcome,
+            family, peer, owner, out socket);
 
     internal IoResult OpenPing(AddressFamily family, EventTarget owner, out HostSocket socket) =>
-        OpenDatagram(FakeSocketKind.Ping, OpenPingOutcome, family, null, owner, out socket);
+        OpenDatagram(
+            FakeSocketKind.Ping, _open >= DescriptorLimit ? HostError.NoDescriptors : OpenPingOutcome, family, null, owner, out socket);
 
     internal void Close(HostSocket socket, bool reset)
     {
@@ -149,7 +155,6 @@ public sealed class FakeHost
         FakeSocketKind kind, HostError outcome, AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket)
     {
         socket = HostSocket.None;
-        if (_open >= DescriptorLimit) outcome = HostError.NoDescriptors;
         if (outcome != HostError.None) return IoResult.Failed(outcome);
         FakeSocket opened = Add(kind, family, owner);
         opened.Peer = peer;

@@ -38,8 +38,9 @@ public readonly struct FakeWorld(FakeHost host) : IWorld
 
     public void Close(HostSocket socket, bool reset) => host.Close(socket, reset);
 
-    public IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket) =>
-        host.OpenUdp(family, peer, owner, out socket);
+    public IoResult OpenUdp(
+        AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket, bool fromReserve = false) =>
+        host.OpenUdp(family, peer, owner, out socket, fromReserve);
 
     public IoResult OpenPing(AddressFamily family, EventTarget owner, out HostSocket socket) =>
         host.OpenPing(family, owner, out socket);

@@ -96,7 +96,9 @@ public interface IHostSockets
 
     /// <summary>A datagram socket bound to a port of the kernel's choice, or connected if <paramref name="peer"/> is
     /// given; errors are queued to it (IP_RECVERR) and the traffic class is reported.</summary>
-    IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket);
+    /// <param name="fromReserve">It may have one of a few descriptors that others do not get: every flow of the guest's begins
+    /// with a name.</param>
+    IoResult OpenUdp(AddressFamily family, IpEndpoint? peer, EventTarget owner, out HostSocket socket, bool fromReserve = false);
 
     /// <summary>A ping socket (icmp(7)): sends and receives echo messages with an identifier of the kernel's choice.</summary>
     IoResult OpenPing(AddressFamily family, EventTarget owner, out HostSocket socket);

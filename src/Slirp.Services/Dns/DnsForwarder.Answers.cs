@@ -117,9 +117,9 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             _ = TrySettleKept(index);
             return true;
         }
-        if (TryChooseNew(query, out _))
+        if (HasUntried(query))
         {
-            SendToNext(index, now);
+            _ = TrySendToNext(index, now);
             return true;
         }
         for (int i = query.FirstAttempt; i != 0; i = _attempts[i].NextOfQuery)

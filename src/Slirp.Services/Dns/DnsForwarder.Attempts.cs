@@ -30,8 +30,14 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             return;
         }
         _queries.Postpone(index, now + StepTime);
-        if (!_queries[index].HasKept) SendToNext(index, now);
-        else if (!TrySettleKept(index) && _queries[index].Step % 2 == 0) AskAwaitedAgain(index, now);
+        if (_queries[index].HasKept)
+        {
+            if (!TrySettleKept(index) && _queries[index].Step % 2 == 0) AskAwaitedAgain(index, now);
+        }
+        else if (!TrySendToNext(index, now))
+        {
+            SendAgain(index, now);
+        }
     }
 
     /// <summary>A whole step and nothing from a resolver, not even for others: it is down.</summary>
@@ -45,41 +51,35 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         }
     }
 
-    /// <summary>Asks resolvers the query has not asked, best first, until one takes it; when all are asked, repeats.</summary>
-    private void SendToNext(int index, Instant now)
+    /// <summary>Asks resolvers the query has not asked, best first, until one takes it; when all have refused, it fails.</summary>
+    /// <returns>False if it waits as before: nobody else is there, or can be asked now.</returns>
+    private bool TrySendToNext(int index, Instant now)
     {
-        while (TryChooseNew(_queries[index], out int resolver))
-        {
-            if (!TrySend(index, resolver, now)) continue;
-            SendProbe(index, resolver, now);
-            return;
-        }
         ref PendingQuery query = ref _queries[index];
-        if (HaveAllRefused(query)) Fail(index);
-        else if (TryChooseAgain(query, out int resolver)) TrySend(index, resolver, now);
-    }
-
-    private bool HaveAllRefused(in PendingQuery query) => query.Refused == (1 << _resolvers.Count) - 1;
-
-    private static bool TryChooseNew(in PendingQuery query, out int resolver)
-    {
         for (int i = 0; i < query.Order.Count; i++)
         {
-            resolver = query.Order[i];
-            if ((query.Tried & 1 << resolver) == 0) return true;
+            int resolver = query.Order[i];
+            if ((query.Tried & 1 << resolver) != 0 || !TrySend(index, resolver, now)) continue;
+            SendProbe(index, resolver, now);
+            return true;
         }
-        resolver = -1;
-        return false;
+        if (!HaveAllRefused(query)) return false;
+        Fail(index);
+        return true;
     }
 
     /// <summary>The datagram or its answer may have been lost: the step tells whose turn it is. Nobody is asked twice in a
     /// row, for a resolver may need a second or two to find out.</summary>
-    private static bool TryChooseAgain(in PendingQuery query, out int resolver)
+    private void SendAgain(int index, Instant now)
     {
-        int count = query.Order.Count;
-        resolver = query.Order[query.Step % count];
-        return (query.Refused & 1 << resolver) == 0 && (count > 1 || query.Step % 2 == 0);
+        ref PendingQuery query = ref _queries[index];
+        int count = query.Order.Count, resolver = query.Order[query.Step % count];
+        if ((query.Refused & 1 << resolver) == 0 && (count > 1 || query.Step % 2 == 0)) TrySend(index, resolver, now);
     }
+
+    private bool HaveAllRefused(in PendingQuery query) => query.Refused == (1 << _resolvers.Count) - 1;
+
+    private bool HasUntried(in PendingQuery query) => query.Tried != (1 << _resolvers.Count) - 1;
 
     /// <summary>Takes the occasion to see whether a resolver that was down is back: it gets a copy, its answer is as good.</summary>
     private void SendProbe(int index, int asked, Instant now)
@@ -88,14 +88,18 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if ((_queries[index].Tried & 1 << resolver) == 0) TrySend(index, resolver, now);
     }
 
-    /// <returns>False if the resolver cannot be reached, which is known at once.</returns>
+    /// <returns>False if the resolver cannot be reached, which is known at once, or cannot be asked for want of a descriptor or of
+    /// memory: then it counts as not tried.</returns>
     private bool TrySend(int index, int resolver, Instant now)
     {
         ref PendingQuery query = ref _queries[index];
-        query.Tried |= (byte)(1 << resolver);
         HostError error = _sockets.Acquire(resolver, _resolvers[resolver], out int slot);
-        if (error != HostError.None) return !IsRefusal(error) || Refuse(index, resolver, now);
-
+        if (error != HostError.None)
+        {
+            if (IsRefusal(error)) Refuse(index, resolver, now);
+            return false;
+        }
+        query.Tried |= (byte)(1 << resolver);
         int attempt = _attempts.Add(new QueryAttempt
         {
             Query = index,
@@ -111,18 +115,19 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (!sent.IsOk) sent = _world.SendTo(_sockets.Socket(slot), _resolvers[resolver], octets, default);
         if (sent.IsOk || !IsRefusal(sent.Error)) return true; // what the kernel had no room for is as good as lost on the way
         RemoveAttempt(attempt);
-        return Refuse(index, resolver, now);
+        Refuse(index, resolver, now);
+        return false;
     }
 
     /// <summary>Errors that will not be different a moment later.</summary>
     private static bool IsRefusal(HostError error) => error is not
         (HostError.WouldBlock or HostError.NoBuffers or HostError.NoDescriptors or HostError.MessageTooLong);
 
-    private bool Refuse(int index, int resolver, Instant now)
+    private void Refuse(int index, int resolver, Instant now)
     {
+        _queries[index].Tried |= (byte)(1 << resolver);
         _queries[index].Refused |= (byte)(1 << resolver);
         _resolvers.MarkRefused(resolver, now);
-        return false;
     }
 
     /// <summary>Nothing more will come through this socket: its queries go on to the next resolver.</summary>
@@ -139,7 +144,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             query.Refused |= (byte)(1 << resolver);
             if (query.IsAnswered) RemoveIfDone(index);
             else if (query.HasKept) _ = TrySettleKept(index);
-            else if (HaveAllRefused(query) || TryChooseNew(query, out _)) SendToNext(index, now);
+            else if (HaveAllRefused(query) || HasUntried(query)) _ = TrySendToNext(index, now);
         }
     }
 
@@ -151,7 +156,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         ref PendingQuery query = ref _queries[index];
         if (query.IsAnswered) return;
         if (query.HasKept) _ = TrySettleKept(index);
-        else if (TryChooseNew(query, out _)) SendToNext(index, now);
+        else if (HasUntried(query)) _ = TrySendToNext(index, now);
     }
 
     /// <summary>Somebody is guessing: leave the port, and let the next step ask again from another.</summary>

@@ -22,7 +22,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (query.HasKept && query.KeptFrom < resolver) return true; // the better word is there already
         for (int earlier = 0; earlier < resolver; earlier++)
         {
-            bool isOpen = ((query.Tried | query.Refused) & 1 << earlier) == 0 && _resolvers.MayAnswer(earlier);
+            bool isOpen = (query.Tried & 1 << earlier) == 0 && _resolvers.MayAnswer(earlier);
             if (isOpen) TrySend(index, earlier, now);
         }
         if (query.Step >= PatientSteps || !TryFindAwaited(index, resolver, out _)) return false;

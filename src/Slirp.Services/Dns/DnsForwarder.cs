@@ -191,7 +191,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     {
         _queries[index].Order = _resolvers.Order();
         if (!_timer.IsSet) _timers.Schedule(ref _timer, ServiceTimer.Dns.Target(), now + StepTime);
-        SendToNext(index, now);
+        _ = TrySendToNext(index, now);
     }
 
     private void AnswerWithError(in LocalDatagram datagram, ReadOnlySpan<byte> query, DnsResponseCode code)

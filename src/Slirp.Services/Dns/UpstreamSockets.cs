@@ -11,7 +11,8 @@ namespace Slirp.Services.Dns;
 /// <para>A query gets a socket of its own, with a port of the kernel's random choice, and the socket is closed when the
 /// query is done: then a forger has port and identifier to guess (RFC 5452 section 9.2). Under load a resolver's
 /// <see cref="MaxPerResolver"/> sockets are shared, each by at most <see cref="MaxQueries"/> queries before it is left
-/// to run dry, so that ports keep changing.</para>
+/// to run dry, so that ports keep changing. So they are where there are no descriptors left, and a resolver's only socket
+/// may be one of those kept back.</para>
 /// <para>Invariant: a socket is open exactly while a query is out on it. Events carry slot and generation.</para>
 /// </remarks>
 internal sealed class UpstreamSockets<TWorld>(TWorld world) where TWorld : struct, IWorld
@@ -94,11 +95,18 @@ internal sealed class UpstreamSockets<TWorld>(TWorld world) where TWorld : struc
         if (slot < 0) return HostError.NoDescriptors;
         AddressFamily family = endpoint.Address.IsIpv4 ? AddressFamily.Ipv4 : AddressFamily.Ipv6;
         var owner = new EventTarget(EventKind.DnsUpstream, slot, _upstreams[slot].Generation);
-        IoResult opened = _world.OpenUdp(family, endpoint, owner, out HostSocket socket);
+        IoResult opened = _world.OpenUdp(family, endpoint, owner, out HostSocket socket, fromReserve: !HasOpen(resolver));
         if (!opened.IsOk) return opened.Error;
         _upstreams[slot].Socket = socket;
         OpenCount++;
         return HostError.None;
+    }
+
+    private bool HasOpen(int resolver)
+    {
+        for (int slot = resolver * MaxPerResolver; slot < (resolver + 1) * MaxPerResolver; slot++)
+            if (IsOpen(slot)) return true;
+        return false;
     }
 
     private int FindFree(int resolver)
