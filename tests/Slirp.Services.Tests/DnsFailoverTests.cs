@@ -108,6 +108,41 @@ public class DnsFailoverTests
         Assert.Equal(0, scene.Services.Dns.PendingCount);
     }
 
+    /// <summary>What two servers do is done twice, and the second finds what it was to find changed.</summary>
+    [Fact]
+    public void An_update_is_repeated_to_who_has_it_and_goes_to_no_other()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(Update(7));
+        scene.PassMilliseconds(3601);
+        Assert.Equal("111", scene.Asked());
+        (_, byte[] query, FakeSocket socket) = scene.Upstream()[0];
+        scene.Deliver(socket, [.. Header(Id(query), 0xa800 | NxDomain, 1, 0, 0, 0), .. query[12..]]);
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((7, NxDomain), (Id(answer), Code(answer)));
+        Assert.Equal("111", scene.Asked());
+    }
+
+    [Fact]
+    public void An_update_is_no_probe_and_moves_on_when_it_is_refused()
+    {
+        using Scene scene = Scene.Quiet(Two);
+        scene.Query(DnsMessage.Query(6));
+        scene.PassMilliseconds(901);
+        scene.AnswerLast();
+        scene.TakeAnswer();
+        scene.Pass(TimeSpan.FromSeconds(11));
+        scene.Host.Frames.Clear();
+        scene.Query(Update(7));
+        Assert.Equal("122", scene.Asked());
+        scene.Deliver(scene.Host.Last, Header(Id(scene.Upstream()[^1].Query), 0xa800 | Refused, 0, 0, 0, 0));
+        Assert.Equal("1221", scene.Asked());
+        scene.Deliver(scene.Host.Last, Header(Id(scene.Upstream()[^1].Query), 0xa800, 0, 0, 0, 0)); // RFC 2136 section 3.8
+        byte[] answer = scene.TakeAnswer();
+        Assert.Equal((7, NoError, 12), (Id(answer), Code(answer), answer.Length));
+        Assert.Equal((0, 0), (scene.Services.Dns.PendingCount, scene.Host.OpenCount));
+    }
+
     /// <summary>A slow resolver answers what was asked again in the meantime as often as it was asked: no forgery.</summary>
     [Fact]
     public void Answers_to_what_was_asked_again_do_not_cost_others_their_query()
@@ -496,6 +531,9 @@ public class DnsFailoverTests
         scene.Query(DnsMessage.Query(1000));
         Assert.Equal('6', scene.Upstream()[^1].To.Address.ToString()[^1]); // the first that was never asked
     }
+
+    /// <summary>A question of class IN for the zone (RFC 2136 section 2.3), and nothing to change.</summary>
+    private static byte[] Update(int id) => [.. Header(id, 0x2800, 1, 0, 0, 0), .. Name("example.com"), 0, 6, 0, 1];
 
     /// <summary>Asks and lets time pass until the answer is there.</summary>
     private static TimeSpan Ask(Scene scene, ScriptedResolvers resolvers, int id)

@@ -94,7 +94,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         if (!_queries[index].IsAnswered)
         {
             if (IsFailure(dns.ResponseCode) && TryElsewhere(index, resolver, dns.ResponseCode, now)) return true;
-            if (dns.ResponseCode == DnsResponseCode.NameError && !isCut && TryKeep(index, resolver, answer, now)) return true;
+            bool isDenied = dns.ResponseCode == DnsResponseCode.NameError && !_queries[index].IsUpdate;
+            if (isDenied && !isCut && TryKeep(index, resolver, answer, now)) return true;
             SendAnswer(index, answer, isCut);
         }
         RemoveIfDone(index);
@@ -130,12 +131,13 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     /// <summary>The same opcode and the same question. Some resolvers change the case of its letters: a client that chose
     /// them at random to tell a forgery checks them itself. A server that could not or would not read the query may leave the
     /// question out: such an answer, which says nothing about the name, is believed. (One to a query with EDNS has an OPT
-    /// record: RFC 6891 section 6.1.1.)</summary>
+    /// record: RFC 6891 section 6.1.1.) One that has done an update may, too (RFC 2136 section 3.8).</summary>
     private bool IsAnswerTo(int index, in DnsView answer)
     {
         ReadOnlySpan<byte> octets = _queries.Octets(index);
         if (!DnsView.TryParse(octets, out DnsView query) || query.Opcode != answer.Opcode) return false;
         if (answer.TryReadQuestion(out DnsQuestion answered)) return query.TryReadQuestion(out DnsQuestion asked) && answered.Matches(asked);
+        if (_queries[index].IsUpdate) return answer.QuestionCount == 0;
         return answer.IsBare && (answer.ResponseCode == DnsResponseCode.FormatError || IsFailure(answer.ResponseCode));
     }
 

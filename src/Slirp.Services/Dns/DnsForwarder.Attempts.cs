@@ -56,11 +56,12 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     private bool TrySendToNext(int index, Instant now)
     {
         ref PendingQuery query = ref _queries[index];
+        if (query.IsUpdate && query.FirstAttempt != 0) return false;
         for (int i = 0; i < query.Order.Count; i++)
         {
             int resolver = query.Order[i];
             if ((query.Tried & 1 << resolver) != 0 || !TrySend(index, resolver, now)) continue;
-            SendProbe(index, resolver, now);
+            if (!query.IsUpdate) SendProbe(index, resolver, now);
             return true;
         }
         if (!HaveAllRefused(query)) return false;
@@ -74,6 +75,8 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
     {
         ref PendingQuery query = ref _queries[index];
         int count = query.Order.Count, resolver = query.Order[query.Step % count];
+        if (query.IsUpdate && query.FirstAttempt != 0)
+            (count, resolver) = (1, UpstreamSockets<TWorld>.ResolverOf(_attempts[query.FirstAttempt].Slot));
         if ((query.Refused & 1 << resolver) == 0 && (count > 1 || query.Step % 2 == 0)) TrySend(index, resolver, now);
     }
 

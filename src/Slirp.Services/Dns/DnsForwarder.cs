@@ -19,9 +19,9 @@ namespace Slirp.Services.Dns;
 /// <para>Time runs in steps of <see cref="StepTime"/>. At each step a query without an answer is sent to the next resolver
 /// it has not asked, then round again; answers to all its attempts stay welcome. A refusal moves it on at once, and an
 /// answer that says no more than that the resolver fails is one. That a name does not exist is believed of the first
-/// that may answer (see below). After <see cref="StepCount"/> steps, or when all have
-/// refused, or if there are none, the answer is the first refusal, or SERVFAIL: sooner than a client's own time is up, so
-/// that it learns what is wrong.</para>
+/// that may answer (see <c>DnsForwarder.Negatives.cs</c>). An update (RFC 2136) is repeated to who has it, and moves on when
+/// that one refuses. After <see cref="StepCount"/> steps, or when all have refused, or if there are none, the answer is the
+/// first refusal, or SERVFAIL: sooner than a client's own time is up, so that it learns what is wrong.</para>
 /// <para>Invariants: a query the guest repeats while it waits is not sent again; a socket is open only while a query is out
 /// on it; a resolver's silence is held against it only if it answered nothing else meanwhile.</para>
 /// <para>Limits: <see cref="PendingQueries.Capacity"/> queries, the oldest is given up for a new one; longer queries than
@@ -172,6 +172,7 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
             Server = datagram.Destination,
             ClientId = dns.Id,
             AnswerLimit = dns.UdpPayloadSize,
+            IsUpdate = dns.Opcode == DnsView.UpdateOpcode,
         };
         int index = _queries.Add(query, dns.Octets, now + StepTime);
         Begin(index, now);

@@ -22,6 +22,9 @@ internal struct PendingQuery
 
     public ResolverOrder Order;
 
+    /// <summary>Not to be done by two servers, so it is never out at more than one.</summary>
+    public bool IsUpdate;
+
     /// <summary>Resolvers asked, and those that refused: one bit each.</summary>
     public byte Tried, Refused;
     public byte Step;

@@ -24,6 +24,9 @@ public readonly ref struct DnsView
     /// <summary>What a client without EDNS takes over UDP (RFC 1035 section 4.2.1).</summary>
     public const int MinUdpPayloadSize = 512;
 
+    /// <summary>A message that changes a zone (RFC 2136); its question is the zone.</summary>
+    public const int UpdateOpcode = 5;
+
     private readonly ReadOnlySpan<byte> _octets;
 
     private DnsView(ReadOnlySpan<byte> octets) => _octets = octets;
