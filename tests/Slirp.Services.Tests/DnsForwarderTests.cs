@@ -31,6 +31,48 @@ public class DnsForwarderTests
         Assert.Equal((0, 0, 0), (scene.Services.Dns.PendingCount, scene.Services.Dns.SocketCount, scene.Host.OpenCount));
     }
 
+    /// <summary>What one resolver gave the guest, the next does not know, and the guest would drop its answers.</summary>
+    [Theory]
+    [InlineData("000a 0008 0102030405060708", "", "a client's cookie")]
+    [InlineData("000a 0018 010203040506070811121314151617181112131415161718", "", "a server's behind it")]
+    [InlineData("000c 0002 0000 000a 0008 0102030405060708 0008 0004 00011800", "000c 0002 0000 0008 0004 00011800", "between others")]
+    [InlineData("000c 0002 000a 000a 0000", "000c 0002 000a", "an empty one")]
+    [InlineData("000c 0002 0000", "000c 0002 0000", "none")]
+    [InlineData("000a 0008 0102030405060708 000c 0005 00", "000a 0008 0102030405060708 000c 0005 00", "malformed behind it")]
+    [InlineData("000a 0008 0102030405060708 00", "000a 0008 0102030405060708 00", "a lone octet behind it")]
+    public void Several_resolvers_get_no_cookies_and_one_gets_all(string options, string left, string why)
+    {
+        byte[] query = WithOptions(options);
+        foreach (bool isOne in new[] { true, false })
+        {
+            using Scene scene = Scene.Quiet(isOne ? "nameserver 192.0.2.1\n" : "nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+            scene.Query(query);
+            scene.Query(query); // it is the same to us as before
+            byte[] sent = Assert.Single(scene.Upstream()).Query;
+            Assert.True(WithOptions(isOne ? options : left).AsSpan(2).SequenceEqual(sent.AsSpan(2)), why);
+            scene.AnswerLast();
+            Assert.Equal(7, Id(scene.TakeAnswer()));
+        }
+    }
+
+    [Fact]
+    public void A_signed_query_keeps_what_was_signed()
+    {
+        using Scene scene = Scene.Quiet("nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+        byte[] query = [.. WithOptions("000a 0008 0102030405060708"), .. Name("key"), 0, 250, 0, 255, 0, 0, 0, 0, 0, 1, 0];
+        query[11] = 2;
+        scene.Query(query);
+        Assert.Equal(query[2..], Assert.Single(scene.Upstream()).Query[2..]);
+    }
+
+    private static byte[] WithOptions(string hex)
+    {
+        byte[] options = Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal));
+        byte[] query = [.. DnsMessage.Query(7, ednsSize: 1232), .. options];
+        query[^(options.Length + 1)] = (byte)options.Length;
+        return query;
+    }
+
     [Theory]
     [InlineData(NoError, 0, "no error and no data is not 'no such name'")]
     [InlineData(NxDomain, 0, "no such name")]

@@ -1,5 +1,6 @@
 using Slirp.Core;
 using Slirp.Core.World;
+using Slirp.Wire;
 using Slirp.Wire.Dns;
 
 namespace Slirp.Services.Dns;
@@ -113,13 +114,23 @@ public sealed partial class DnsForwarder<TWorld> where TWorld : struct, IWorld
         query.FirstAttempt = attempt;
         Span<byte> octets = _queries.Octets(index);
         DnsBuilder.WriteId(octets, _attempts[attempt].Id);
-        IoResult sent = _world.SendTo(_sockets.Socket(slot), _resolvers[resolver], octets, default);
-        // What a router said of an earlier datagram is told to whoever sends next.
-        if (!sent.IsOk) sent = _world.SendTo(_sockets.Socket(slot), _resolvers[resolver], octets, default);
+        IoResult sent = Send(slot, _resolvers[resolver], octets);
         if (sent.IsOk || !IsRefusal(sent.Error)) return true; // what the kernel had no room for is as good as lost on the way
         RemoveAttempt(attempt);
         Refuse(index, resolver, now);
         return false;
+    }
+
+    /// <summary>With several resolvers behind the one address that the guest knows, a cookie of one would be held against the
+    /// others: a client drops what comes without one from where it had one (RFC 7873 section 5.3). So none gets any, and the
+    /// guest takes its server for one without cookies. The OPT record is each hop's own (RFC 6891 section 6.1.1).</summary>
+    private IoResult Send(int slot, IpEndpoint resolver, scoped ReadOnlySpan<byte> query)
+    {
+        Span<byte> plain = stackalloc byte[PendingQueries.MaxLength];
+        if (_resolvers.Count > 1) query = plain[..DnsBuilder.WriteWithoutOption(plain, query, DnsEdns.CookieOption)];
+        IoResult sent = _world.SendTo(_sockets.Socket(slot), resolver, query, default);
+        // What a router said of an earlier datagram is told to whoever sends next.
+        return sent.IsOk ? sent : _world.SendTo(_sockets.Socket(slot), resolver, query, default);
     }
 
     /// <summary>Errors that will not be different a moment later.</summary>

@@ -14,8 +14,8 @@ namespace Slirp.Services.Dns;
 /// <para>A query is looked at no further than to know that it is one question; it leaves with a random identifier from a
 /// socket connected to one resolver, and an answer counts only if it comes to that socket with that identifier and that
 /// question. The guest then gets it with its own identifier, cut down to what it can take; nothing else is changed in
-/// either direction, whatever the response code. What the host's resolver is, an address of loopback or of the other
-/// family, one that is also ours, makes no difference: the socket is the host's.</para>
+/// either direction, whatever the response code, but that several resolvers get no cookies. What the host's resolver is, an
+/// address of loopback or of the other family, one that is also ours, makes no difference: the socket is the host's.</para>
 /// <para>Time runs in steps of <see cref="StepTime"/>. At each step a query without an answer is sent to the next resolver
 /// it has not asked, then round again; answers to all its attempts stay welcome. A refusal moves it on at once, and an
 /// answer that says no more than that the resolver fails is one. That a name does not exist is believed of the first

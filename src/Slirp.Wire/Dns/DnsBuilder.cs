@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Slirp.Wire.Dns;
 
-/// <summary>The few DNS messages a forwarder makes itself; all others pass through it untouched.</summary>
+/// <summary>The few DNS messages a forwarder makes itself, and the little it changes in others.</summary>
 public static class DnsBuilder
 {
     /// <summary>Room that <see cref="WriteError"/> never exceeds.</summary>
@@ -53,6 +53,35 @@ public static class DnsBuilder
         reply[DnsView.HeaderLength..length].CopyTo(destination[DnsView.HeaderLength..]);
         if (hasEdns) length += CopyEdns(destination[length..], edns);
         WriteHeader(destination, id, flags, hasQuestion: true, hasEdns);
+        return length;
+    }
+
+    /// <summary>Copies a query without one kind of its EDNS options; all else stays as it is.</summary>
+    /// <param name="destination">As long as the query; not its own.</param>
+    /// <returns>Length of the copy. It is a whole one if the options are malformed, or if anything stands behind the OPT
+    /// record: a signature (RFC 8945, RFC 2931), which is the last record, covers what would be left out.</returns>
+    public static int WriteWithoutOption(Span<byte> destination, ReadOnlySpan<byte> query, ushort option)
+    {
+        query.CopyTo(destination);
+        if (!DnsView.TryParse(query, out DnsView dns) || !dns.TryFindEdns(out DnsEdns edns)) return query.Length;
+        if (edns.Offset + edns.Octets.Length != query.Length) return query.Length;
+        int start = edns.Offset + DnsEdns.BareLength, length = start;
+        for (ReadOnlySpan<byte> rest = edns.Options; !rest.IsEmpty;)
+        {
+            int end = rest.Length < 4 ? int.MaxValue : 4 + BinaryPrimitives.ReadUInt16BigEndian(rest[2..]);
+            if (end > rest.Length)
+            {
+                query.CopyTo(destination);
+                return query.Length;
+            }
+            if (BinaryPrimitives.ReadUInt16BigEndian(rest) != option)
+            {
+                rest[..end].CopyTo(destination[length..]);
+                length += end;
+            }
+            rest = rest[end..];
+        }
+        BinaryPrimitives.WriteUInt16BigEndian(destination[(edns.Offset + DnsEdns.Field.DataLength)..], (ushort)(length - start));
         return length;
     }
 

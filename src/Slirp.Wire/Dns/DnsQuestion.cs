@@ -31,6 +31,9 @@ public readonly ref struct DnsEdns
 {
     public const ushort OptType = 41;
 
+    /// <summary>The option of DNS cookies (RFC 7873 section 4).</summary>
+    public const ushort CookieOption = 10;
+
     /// <summary>An OPT record without options: root name, type, size, extended flags, data length of zero.</summary>
     public const int BareLength = 11;
 
@@ -54,6 +57,9 @@ public readonly ref struct DnsEdns
 
     /// <summary>The DO bit: the client wants DNSSEC records (RFC 3225).</summary>
     public bool DnssecOk => (Octets[Field.Flags] & 0x80) != 0;
+
+    /// <summary>Options one after another: code, length, that many octets. Not looked at.</summary>
+    internal ReadOnlySpan<byte> Options => Octets[BareLength..];
 
     internal static class Field // octet offsets from the root name
     {

@@ -82,6 +82,7 @@ public class DnsTests
             Assert.Equal(length >= 29, dns.TryReadQuestion(out _));
             Assert.False(dns.TryFindEdns(out _));
             Assert.Equal(length >= 29 ? 29 : 0, DnsBuilder.WriteTruncated(buffer, cut));
+            Assert.Equal(length, DnsBuilder.WriteWithoutOption(buffer, cut, DnsEdns.CookieOption));
         }
     }
 
