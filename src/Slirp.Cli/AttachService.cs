@@ -51,7 +51,11 @@ internal sealed class AttachService(AttachOptions options, Log log)
         if (!_target.ExitWithTarget || ProcessOf(_target.Target) is not int pid) return null;
         try
         {
-            return ProcessWatch.Open(pid);
+            ProcessWatch watch = ProcessWatch.Open(pid);
+            // A path has procfs's number, which may be another PID namespace's.
+            if (_target.Target is not AttachTarget.ByPath || watch.ShownPid == pid) return watch;
+            watch.Dispose();
+            return null;
         }
         catch (LinuxException e) when (e.Errno != Errno.ESRCH || _target.Target is AttachTarget.ByPath)
         {

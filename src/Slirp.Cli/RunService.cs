@@ -129,8 +129,9 @@ internal sealed class RunService(RunOptions options, Inheritance inheritance, Lo
         if (signal == SIGCHLD)
         {
             if (IsInit) command.ReapOthers();
-            // Whoever waits at the terminal for this process sees it stopped, as with su(1), and can continue both.
-            if (command.TakeStop() && foreground.IsOursOr(command.Pid)) command.StopAlong();
+            // A shell that has the terminal and suspends itself: whoever waits there for this process sees it stopped, as with
+            // su(1), and can continue both. The first process of a container cannot stop.
+            else if (command.TakeStop() && command.IsShell && foreground.IsOursOr(command.Pid)) command.StopAlong();
             return true;
         }
         bool isTyped = signal is SIGINT or SIGQUIT

@@ -91,8 +91,7 @@ public sealed class Supervisor : IDisposable
     {
         if (!TryWatchExitFd()) return EndReason.ExitDescriptor;
         var thread = new Thread(RunWorker) { Name = "worker" };
-        _worker.BeginRun();
-        thread.Start();
+        Start(thread);
         try
         {
             ready();
@@ -103,6 +102,20 @@ public sealed class Supervisor : IDisposable
         finally
         {
             End(thread);
+        }
+    }
+
+    private void Start(Thread worker)
+    {
+        _worker.BeginRun();
+        try
+        {
+            worker.Start();
+        }
+        catch
+        {
+            _worker.CancelRun();
+            throw;
         }
     }
 

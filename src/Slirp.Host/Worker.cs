@@ -149,6 +149,9 @@ public sealed partial class Worker : IDisposable
     /// <summary>From here on what is asked of it waits for the loop, which is about to begin on another thread.</summary>
     public void BeginRun() => _state = LoopState.Running;
 
+    /// <summary>There is no thread for it.</summary>
+    public void CancelRun() => _state = LoopState.NotStarted;
+
     /// <summary>The loop. Returns when told to stop, or when the link is gone.</summary>
     public void Run()
     {

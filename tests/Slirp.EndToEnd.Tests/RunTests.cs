@@ -83,17 +83,25 @@ public class RunTests
     }
 
     /// <summary>As with su: the shell outside sees its job stopped, and continues both.</summary>
-    [EndToEndTheory(SlirpnetOnly = true)]
-    [InlineData("kill -STOP $$", "-c")]
-    [InlineData("suspend", "-ic")] // in a process group of its own
-    public async Task A_command_that_suspends_itself_suspends_slirpnet_at_a_terminal(string suspend, string option)
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task A_shell_that_suspends_itself_suspends_slirpnet_at_a_terminal()
     {
-        string line = $"set -m; {Machine.Binary} run -- bash --norc {option} '{suspend}; echo on; exit 7'; echo back $?; fg; echo end $?";
+        string line = $"set -m; {Machine.Binary} run -- bash --norc -ic 'suspend; echo on; exit 7'; echo back $?; fg; echo end $?";
         Outcome outcome = await ChildProcess.RunAsync("env", "SHELL=/bin/bash", "script", "-qec", line, "/dev/null");
         string said = outcome.Stdout.ReplaceLineEndings("\n");
         Assert.Contains("back 147\n", said, StringComparison.Ordinal); // 128 and SIGSTOP
         Assert.Contains("\non\n", said, StringComparison.Ordinal);
         Assert.EndsWith("end 7\n", said, StringComparison.Ordinal);
+    }
+
+    /// <summary>Who stops and continues a command from elsewhere (cpulimit) does not know of slirpnet, whose network goes on.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task A_command_that_is_stopped_leaves_slirpnet_alone()
+    {
+        string line = $"set -m; {Machine.Binary} run -- bash -c '(kill -STOP $$; until grep -q \"^State:.T\" /proc/$$/status; do :; done;"
+            + " ping -c 1 -W 50 10.0.2.2 >/dev/null && echo alive; kill -CONT $$) & wait; echo on; exit 7'; echo end $?";
+        Outcome outcome = await ChildProcess.RunAsync("env", "SHELL=/bin/bash", "script", "-qec", line, "/dev/null");
+        Assert.EndsWith("alive\non\nend 7\n", outcome.Stdout.ReplaceLineEndings("\n"), StringComparison.Ordinal);
     }
 
     /// <summary>Slirpnet is in the terminal's foreground, but it is not the terminal that signals.</summary>
@@ -225,8 +233,33 @@ public class RunTests
             await SeesOursAsync(command).WithinAsync($"the command's resolv.conf after: {change}");
         }
 
+        string mounts = await File.ReadAllTextAsync($"/proc/{command}/mountinfo");
+        Assert.InRange(mounts.Split(" /resolv.conf ").Length - 1, 1, 2);
         run.CloseStdin();
         Assert.Equal(0, (await run.WaitAsync()).Status);
+    }
+
+    /// <summary>The process that keeps the file has the command's network only, and the command's root has no way into it; it ends
+    /// however slirpnet does.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task What_keeps_its_resolv_conf_is_no_way_out_and_goes_with_slirpnet()
+    {
+        await using ChildProcess run = ChildProcess.Start([Machine.Binary, "run", "--", "sh", "-c", "echo pid $$; exec cat"], givesStdin: true);
+        string command = (await run.StdoutLineAsync("pid ")).Split(' ')[1];
+        string[] children = (await File.ReadAllTextAsync($"/proc/{run.Pid}/task/{run.Pid}/children")).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string keeper = Assert.Single(children, child => child != command);
+        Assert.Equal(new FileInfo($"/proc/{command}/ns/net").LinkTarget, new FileInfo($"/proc/{keeper}/ns/net").LinkTarget);
+        Outcome look = await ChildProcess.RunAsync("nsenter", "-t", command, "-U", "-m", "-n", "--preserve-credentials", "readlink", $"/proc/{keeper}/ns/net");
+        Assert.NotEqual(0, look.Status);
+        run.Signal(UnixSignal.Kill);
+        await run.WaitAsync();
+        await EndsAsync(keeper).WithinAsync("the end of what keeps resolv.conf");
+    }
+
+    private static async Task EndsAsync(string pid)
+    {
+        while (Directory.Exists($"/proc/{pid}") && !(await File.ReadAllTextAsync($"/proc/{pid}/status")).Contains("State:\tZ", StringComparison.Ordinal))
+            await Task.Delay(20);
     }
 
     private static async Task SeesOursAsync(string pid)

@@ -297,7 +297,7 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
         public double[] Finish()
         {
             _guestThread.Join();
-            _host.Shutdown(SocketShutdown.Both); // also where the guest's end never comes
+            Guard(() => _host.Shutdown(SocketShutdown.Both)); // where the guest's end never comes
             _hostThread.Join();
             _guest.Dispose();
             _host.Dispose();
@@ -318,7 +318,6 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
 
         private void Guard(Action act)
         {
-            _ = Native.setpriority(0, 0, -20); // this thread; a plain user may not
             try
             {
                 act();
@@ -329,8 +328,11 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
             }
         }
 
+        private static void GoFirst() => _ = Native.setpriority(0, 0, -20); // this thread; a plain user may not
+
         private void Ask()
         {
+            GoFirst();
             var octets = new byte[64];
             for (long due = Stopwatch.GetTimestamp(); !_over.IsCancellationRequested;)
             {
@@ -356,6 +358,7 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
 
         private void Answer()
         {
+            GoFirst();
             var octets = new byte[64];
             while (_host.Receive(octets) is int count and > 0) _host.Send(octets.AsSpan(0, count));
         }

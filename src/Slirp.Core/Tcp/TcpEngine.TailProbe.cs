@@ -84,7 +84,11 @@ public sealed partial class TcpEngine<TWorld>
         int flight = flow.InFlight;
         bool isNew = flow.SndNxt.IsBefore(flow.DataEnd) && flow.SndWnd >= (uint)(flow.InFlight + flow.Mss);
         if (isNew) SendNew(flow, flow.Mss, now);
-        else SendAgain(flow, LastSegmentStart(flow), flow.Mss, now);
+        else
+        {
+            SequenceNumber start = LastSegmentStart(flow);
+            SendAgain(flow, start, Math.Min(flow.Mss, flow.SndNxt.Since(start)), now);
+        }
         flow.TailProbe = new TailProbe(flow.SndNxt, flight, IsRetransmission: !isNew);
         flow.TailProbeAt = Instant.Never;
         flow.RetransmitAt = now + flow.Rtt.Rto(_parameters);

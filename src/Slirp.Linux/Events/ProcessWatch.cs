@@ -34,6 +34,17 @@ public sealed class ProcessWatch : IDisposable
     /// <summary>Takes a descriptor that came with the process (clone).</summary>
     internal static ProcessWatch FromOwned(int pid, OwnedFd descriptor) => new(pid, descriptor);
 
+    /// <summary>Its number in procfs, which may be mounted for another PID namespace.</summary>
+    public int ShownPid => ShownBy(Fd.Value, Pid);
+
+    /// <summary>What procfs shows for the process of a descriptor (proc_pid_fdinfo(5)).</summary>
+    internal static int ShownBy(int descriptor, int otherwise)
+    {
+        const string name = "Pid:\t";
+        string? line = Array.Find(File.ReadAllLines($"/proc/self/fdinfo/{descriptor}"), line => line.StartsWith(name, StringComparison.Ordinal));
+        return int.TryParse(line?[name.Length..], out int shown) && shown > 0 ? shown : otherwise;
+    }
+
     public bool HasEnded
     {
         get

@@ -1,3 +1,4 @@
+using Slirp.Linux.Events;
 using Slirp.Linux.Native;
 using static Slirp.Linux.SignalNumber;
 
@@ -23,17 +24,8 @@ internal sealed unsafe class ChildProcess : IDisposable
 
     internal int Pid { get; }
 
-    /// <summary>Its number in procfs, which may be mounted for another PID namespace (proc_pid_fdinfo(5), of a pidfd).</summary>
-    internal int ShownPid
-    {
-        get
-        {
-            const string name = "Pid:\t";
-            if (_pidFd is null) return Pid;
-            string? line = Array.Find(File.ReadAllLines($"/proc/self/fdinfo/{_pidFd.Value}"), line => line.StartsWith(name, StringComparison.Ordinal));
-            return int.TryParse(line?[name.Length..], out int shown) && shown > 0 ? shown : Pid;
-        }
-    }
+    /// <summary>Its number in procfs, which may be mounted for another PID namespace.</summary>
+    internal int ShownPid => _pidFd is null ? Pid : ProcessWatch.ShownBy(_pidFd.Value, Pid);
 
     /// <summary>Appends what every program begins with.</summary>
     internal static void AddBeginning(ChildProgram program, ChildChannel channel)

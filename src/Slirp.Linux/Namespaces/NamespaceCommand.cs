@@ -134,6 +134,10 @@ public sealed class NamespaceCommand : IDisposable
         return found.IsOk && *(int*)(information + pidOffset) == Pid && *(int*)(information + statusOffset) == SIGSTOP;
     }
 
+    /// <summary>Whether it has made a process group of its own, as shells do that control jobs. One in our group that is stopped by
+    /// somebody is continued by him, and its network must not wait for anybody else.</summary>
+    public bool IsShell => Libc.Call(Syscalls.getpgid, Pid) is { IsOk: true } group && group.Raw != Libc.Call(Syscalls.getpgid, 0).Raw;
+
     /// <summary>Stops this process as the command is stopped, and continues the command when somebody continues this process.</summary>
     public void StopAlong()
     {

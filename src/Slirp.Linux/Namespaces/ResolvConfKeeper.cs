@@ -1,3 +1,4 @@
+using Slirp.Linux.Abi;
 using Slirp.Linux.Events;
 using Slirp.Linux.Native;
 
@@ -14,25 +15,30 @@ namespace Slirp.Linux.Namespaces;
 // namespace of its own that is made from the command's: there it is mounted for good, where nobody replaces anything, so that
 // there is always something to copy from. What it does is a list of system calls (ChildProgram):
 //
-//     bind:    mark what /etc/resolv.conf is now; copy the mount, in our namespace; move the copy there, in the command's
-//              (nothing there: try again in a second). It is a link: go to "link".
+//     bind:    copy the mount, in our namespace
+//     place:   move the copy to where /etc/resolv.conf leads, in the command's (nothing there: bind in a second). Pause.
+//              It is a link: go to "link".
 //     plain:   is the copy still mounted? No: bind. Wait. Again.
-//     link:    is the copy still mounted, and the link the one that was marked? No: bind. Wait. Again.
+//     link:    is the copy still mounted? No: bind. Is the link the one that was marked? No: mark it, place. Wait. Again.
 //
 // - "Mounted" is told by open_tree(2), which copies what is mounted in the caller's namespace only (else EINVAL).
 // - "The one that was marked" is told by inotify: IN_MASK_CREATE refuses (EEXIST) an inode that is watched already.
-// - It waits for changes of the mount table (proc_pid_mounts(5): EPOLLPRI) and of names in /etc (inotify).
+// - It waits for changes of the mount table (proc_pid_mounts(5): EPOLLPRI) and of names in /etc (inotify). Its own moves are such
+//   changes too, so no wait but the pause keeps it from going round at full speed where a file system plays tricks on it.
 //
-// What the command itself mounts there lies on top and stays. The mount and its file go with the command's namespaces; the clone ends with this
-// process. It holds no descriptor but its own.
+// What the command mounts there lies on top, until the host replaces its file: the kernel takes both away. What the command takes away
+// comes back. The mount and its file go with the command's namespaces; the clone ends with this process. It holds no descriptor but its
+// own, and none of this process's rights: it is in the command's network too, and cannot be traced by the command (not dumpable), whose
+// root has every right over it otherwise.
 //
 // Kernel assumptions: open_tree and move_mount (5.2). Without them the file is there until it is replaced.
 internal sealed unsafe class ResolvConfKeeper : IDisposable
 {
     private const int UserRegister = 0, ThereRegister = 1, HereRegister = 2, FolderRegister = 3, FileRegister = 4,
-        EventsRegister = 5, MountsRegister = 6, PollRegister = 7, CopyRegister = 8, ProbeRegister = 9;
+        EventsRegister = 5, MountsRegister = 6, PollRegister = 7, CopyRegister = 8, ProbeRegister = 9, NetworkRegister = 10;
 
-    private const int PR_SET_PDEATHSIG = 1, EPOLL_CTL_ADD = 1, Forever = -1, RetryMilliseconds = 1000;
+    private const int PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, EPOLL_CTL_ADD = 1, Forever = -1, RetryMilliseconds = 1000;
+    private const int CLOCK_MONOTONIC = 1, PauseNanoseconds = 20_000_000;
     private const int ReadableByAll = 0b110_100_100, AT_EMPTY_PATH = 0x1000, NameLength = 64, EventsLength = 4096;
     private const long MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8;
     private const long OPEN_TREE_CLONE = 1, MOVE_MOUNT_F_EMPTY_PATH = 4, MOVE_MOUNT_T_SYMLINKS = 0x10;
@@ -84,9 +90,13 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
 
     public void Dispose()
     {
-        _ = _process.Signal(SignalNumber.SIGKILL); // by its descriptor: behind the walls kill(2) is refused
-        _ = _child.Reap();
-        _child.Dispose();
+        // By its descriptor: behind the walls kill(2) is refused. Where even that is (a caller's filter), the kernel ends it with us.
+        SysResult killed = _process.Signal(SignalNumber.SIGKILL);
+        if (killed.IsOk || killed.Is(Errno.ESRCH))
+        {
+            _ = _child.Reap();
+            _child.Dispose();
+        }
         _process.Dispose();
         _channel.Dispose();
         _program.Dispose();
@@ -99,13 +109,17 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
 
     private void AddEntry(int shownPid)
     {
-        int step = _program.Step("setns", $"/proc/{shownPid}/ns/user and mnt");
+        int step = _program.Step("setns", $"/proc/{shownPid}/ns/user, mnt and net");
+        _ = _program.Add(step, Syscalls.prctl, PR_SET_DUMPABLE, 0);
         _channel.AddCloseOthers(_program, step);
         _ = Open(step, $"/proc/{shownPid}/ns/user", OpenFlags.O_RDONLY, UserRegister);
+        _ = Open(step, $"/proc/{shownPid}/ns/net", OpenFlags.O_RDONLY, NetworkRegister);
         _ = Open(step, $"/proc/{shownPid}/ns/mnt", OpenFlags.O_RDONLY, ThereRegister);
         _ = _program.Add(step, Syscalls.setns, Register(UserRegister), ChildRunner.CLONE_NEWUSER);
+        _ = _program.Add(step, Syscalls.setns, Register(NetworkRegister), ChildRunner.CLONE_NEWNET);
         _ = _program.Add(step, Syscalls.setns, Register(ThereRegister), ChildRunner.CLONE_NEWNS);
         _program.IgnoreError(_program.Add(step, Syscalls.close, Register(UserRegister)));
+        _program.IgnoreError(_program.Add(step, Syscalls.close, Register(NetworkRegister)));
         _ = _program.Add(step, Syscalls.prctl, PR_SET_PDEATHSIG, SignalNumber.SIGKILL);
     }
 
@@ -152,31 +166,38 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
         nint name = _program.String(Name), empty = _program.String("");
 
         int bind = _program.Here;
-        _program.IgnoreError(_program.Add(step, Syscalls.inotify_add_watch, Register(EventsRegister), name, (long)Gone));
+        _program.IgnoreError(_program.Add(step, Syscalls.inotify_add_watch, Register(EventsRegister), name, (long)Gone)); // the mark
         _program.IgnoreError(_program.Add(step, Syscalls.close, Register(CopyRegister)));
         _ = _program.Add(step, Syscalls.setns, Register(HereRegister), ChildRunner.CLONE_NEWNS);
         _ = _program.Add(step, Syscalls.open_tree, Register(FolderRegister), _program.String(FileName),
             OPEN_TREE_CLONE | (long)OpenFlags.O_CLOEXEC, result: CopyRegister);
         _ = _program.Add(step, Syscalls.setns, Register(ThereRegister), ChildRunner.CLONE_NEWNS);
+
+        int place = _program.Here;
         int move = _program.Add(step, Syscalls.move_mount, Register(CopyRegister), empty, Descriptor.AT_FDCWD, name,
             MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+        _program.Change(move).OnlyErrno = (int)Errno.ELOOP; // it lies there already
+        _program.LandError(move);
+        var pause = new timespec { tv_nsec = PauseNanoseconds };
+        _program.IgnoreError(_program.Add(step, Syscalls.clock_nanosleep, CLOCK_MONOTONIC, 0, _program.Value(pause), 0));
         int look = _program.Add(step, Syscalls.readlinkat, Descriptor.AT_FDCWD, name, _program.Bytes(new byte[NameLength]), NameLength);
 
         int link = _program.Here;
         AddProbe(step, empty, bind);
         int marked = _program.Add(step, Syscalls.inotify_add_watch, Register(EventsRegister), name, (long)(Gone | InotifyMask.IN_MASK_CREATE));
-        _program.Change(marked).OnSuccess = bind;
+        _program.Change(marked).OnSuccess = place;
         _program.Change(marked).OnlyErrno = (int)Errno.EEXIST;
         _program.LandError(marked);
         AddWait(step, Forever, link);
+        _program.Change(marked).OnOtherError = _program.Here; // no such name now, or no watch to be had
+        AddWait(step, RetryMilliseconds, link);
 
         _program.LandError(look);
         int plain = _program.Here;
         AddProbe(step, empty, bind);
         AddWait(step, Forever, plain);
 
-        _program.LandError(move);
-        _program.Change(marked).OnOtherError = _program.Here;
+        _program.Change(move).OnOtherError = _program.Here;
         AddWait(step, RetryMilliseconds, bind);
     }
 

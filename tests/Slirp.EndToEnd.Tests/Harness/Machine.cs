@@ -123,10 +123,7 @@ internal static class Machine
         const UnixFileMode everyones = (UnixFileMode)0b110_110_110;
         try
         {
-            UnixFileMode before = File.GetUnixFileMode(device);
-            if (before == everyones) return;
-            File.SetUnixFileMode(device, everyones);
-            AppDomain.CurrentDomain.ProcessExit += (_, _) => File.SetUnixFileMode(device, before);
+            if (File.GetUnixFileMode(device) != everyones) File.SetUnixFileMode(device, everyones);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
