@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using Slirp.EndToEnd.Tests.Harness;
+using Slirp.Testing;
+using Slirp.Wire;
 using Xunit;
 
 namespace Slirp.EndToEnd.Tests;
@@ -46,6 +48,57 @@ public class ErrorTests
             Assert.Equal(onHost, inGuest);
             Assert.Equal(expected == SocketError.ConnectionRefused, onHost.Contains(" bytes from", StringComparison.Ordinal));
         });
+
+    /// <summary>Scenario O1: a machine on the way speaks of what others have sent, or of what nobody has. Who sent it is told, as on
+    /// the host, and nobody's conversation ends by it.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task What_is_said_of_others_ends_nobody_s_conversation() =>
+        OutboundAddressTests.WithUplinkAsync([], async (network, uplink) =>
+        {
+            await using var witness = new Witness(uplink, Uplink.Far(V4));
+            await using var another = new Witness(uplink, Uplink.Far(V4));
+            var server = new IPEndPoint(Uplink.Far(V4), witness.Port);
+            using Socket slanderer = uplink.CreateSocket(V4, SocketType.Raw, ProtocolType.Icmp);
+            using Socket connection = await OutboundAddressTests.ConnectAsync(network, server);
+            using Socket spared = network.Guest.CreateSocket(V4, SocketType.Dgram, ProtocolType.Udp);
+            using Socket hit = network.Guest.CreateSocket(V4, SocketType.Dgram, ProtocolType.Udp);
+            spared.SetRawSocketOption(0, 11, BitConverter.GetBytes(1)); // IP_RECVERR: it hears whatever is said of it
+            spared.Connect(server);
+            hit.Connect(new IPEndPoint(Uplink.Far(V4), another.Port));
+            IPEndPoint outside = await Witness.HeardFromAsync(connection);
+            var toHost = new IPEndPoint(outside.Address, 0);
+            IPEndPoint ofSpared = await Witness.HeardFromAsync(spared), ofHit = await Witness.HeardFromAsync(hit);
+            foreach (byte code in (byte[])[0, 1, 2, 3, 9, 10, 13])
+            {
+                // Somebody else's question, one of nobody's, and a segment that this connection has never sent.
+                await slanderer.SendToAsync(Unreachable(code, ofSpared, new IPEndPoint(IPAddress.Parse("203.0.113.5"), 53), ProtocolType.Udp), toHost);
+                await slanderer.SendToAsync(Unreachable(code, new IPEndPoint(ofSpared.Address, 9), server, ProtocolType.Udp), toHost);
+                await slanderer.SendToAsync(Unreachable(code, outside, server, ProtocolType.Tcp), toHost);
+                for (int i = 0; i < 5; i++)
+                {
+                    Assert.Equal(ofSpared, await Witness.HeardFromAsync(spared));
+                    Assert.Equal(outside, await Witness.HeardFromAsync(connection));
+                }
+            }
+
+            // What is said of its own question it hears: the same words, and so those above were not lost.
+            await slanderer.SendToAsync(Unreachable(3, ofHit, (IPEndPoint)hit.RemoteEndPoint!, ProtocolType.Udp), toHost);
+            SocketException told = await Assert.ThrowsAsync<SocketException>(() => hit.ReceiveAsync(new byte[9]).WithinAsync("the error"));
+            Assert.Equal(SocketError.ConnectionRefused, told.SocketErrorCode);
+            Assert.Equal(ofHit, await Witness.HeardFromAsync(hit));
+            Assert.Equal(ofSpared, await Witness.HeardFromAsync(spared));
+        });
+
+    /// <summary>An ICMP message of type 3 that quotes a datagram, or a segment, from one end to another.</summary>
+    private static byte[] Unreachable(byte code, IPEndPoint from, IPEndPoint to, ProtocolType protocol)
+    {
+        IpAddress source = IpAddress.Parse($"{from.Address}"), target = IpAddress.Parse($"{to.Address}");
+        byte[] quoted = protocol == ProtocolType.Udp
+            ? FrameFactory.Udp(FrameFactory.Endpoint($"{from.Address}", from.Port), FrameFactory.Endpoint($"{to.Address}", to.Port), "?"u8)
+            : FrameFactory.Tcp(source, target, new TcpFields(
+                (ushort)from.Port, (ushort)to.Port, new SequenceNumber(0x7fff_0000), new SequenceNumber(1), TcpFlags.Ack, 1000));
+        return FrameFactory.IcmpMessage(source, target, 3, code, 0, quoted);
+    }
 
     private static Task FailsAlikeAsync(
         string router, string address, SocketError expected, Func<ISocketPlace, IPEndPoint, Task<SocketError>> attempt) =>

@@ -113,6 +113,40 @@ public sealed class UdpErrorTests
         Assert.Equal((3, 3), (_h.GuestReceivesOne().IcmpType, 3));
     }
 
+    /// <summary>Scenario O1: whoever says what of whom, no more than one guest endpoint is told of it, and it and the others go on.
+    /// The second error is about somebody whom nobody here has asked.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_error_is_told_to_one_endpoint_and_ends_nobody_s_conversation(bool v4)
+    {
+        (IpEndpoint guest, IpEndpoint server) = Pair(v4);
+        IpEndpoint other = guest with { Port = 5001 }, stranger = server with { Port = 9 };
+        _h.GuestSendsUdp(guest, server, "one"u8);
+        FakeSocket hit = _h.Host.Last;
+        _h.GuestSendsUdp(other, server, "two"u8);
+        FakeSocket spared = _h.Host.Last;
+        foreach (IpEndpoint about in (IpEndpoint[])[server, stranger])
+        {
+            var error = new HostIcmpError(about, v4 ? Router : Router6, v4 ? (byte)3 : (byte)1, v4 ? (byte)3 : (byte)4, 0, IsLocal: false);
+            hit.DeliverError(error, "one"u8);
+            List<SentPacket> told = _h.GuestReceives();
+            Assert.InRange(told.Count, about == server ? 1 : 0, 1);
+            foreach (SentPacket quoted in told.Select(one => SentPacket.ParseIp(one.IcmpBody)))
+                Assert.Equal((guest, about), (quoted.Source, quoted.Destination));
+        }
+        foreach ((IpEndpoint asker, FakeSocket socket) in ((IpEndpoint, FakeSocket)[])[(guest, hit), (other, spared)])
+        {
+            _h.GuestSendsUdp(asker, server, "again"u8);
+            Assert.Equal(2, socket.Datagrams.Count);
+            socket.DeliverDatagram(server, "answer"u8);
+            SentPacket answer = _h.GuestReceivesOne();
+            Assert.Equal((server, asker), (answer.Source, answer.Destination));
+        }
+        Assert.Equal(2, _h.Udp.Mappings.Count);
+        Assert.Equal(0, _h.Counters.DroppedInAll());
+    }
+
     [Fact]
     public void A_pending_error_does_not_hide_what_was_received()
     {
