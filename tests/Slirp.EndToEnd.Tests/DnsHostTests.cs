@@ -151,6 +151,52 @@ public class DnsHostTests
         other!.Dispose();
     }
 
+    /// <summary>Scenario N8: whoever forges an answer has to know the port that the question left from, and that is another each time,
+    /// of the kernel's choice among all that it has. Identifiers are Services: DnsForwarderTests.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public async Task Each_question_leaves_from_a_port_that_nobody_can_tell()
+    {
+        const int Questions = 400, Bins = 8;
+        var ports = new List<int>();
+        await WithResolverAsync(Living, new StubResolver { OnQuery = (_, from) => ports.Add(from.Port) }, async network =>
+        {
+            for (int i = 0; i < Questions; i++)
+                Assert.Equal(DnsMessage.NoError, DnsMessage.Code(await AskAsync(network, DnsMessage.Query(i, $"n{i}.example.test"))));
+            string range = (await network.HostNamespace.RunAsync("cat", "/proc/sys/net/ipv4/ip_local_port_range")).Succeeded();
+            int[] ends = [.. range.Split('\t').Select(int.Parse)];
+            Assert.InRange(ports.Take(Questions).Distinct().Count(), Questions - 20, Questions); // of some thirty thousand
+            var (places, steps) = (new int[Bins], new int[Bins]);
+            int size = ends[1] - ends[0] + 1;
+            for (int i = 0; i < Questions; i++)
+            {
+                Assert.InRange(ports[i], ends[0], ends[1]);
+                places[(ports[i] - ends[0]) * Bins / size]++;
+                steps[(ports[i] - ports[Math.Max(0, i - 1)] + size) % size * Bins / size]++;
+            }
+
+            // Chi-square, 7 degrees of freedom: 50 is exceeded with a probability below 0.0000001.
+            foreach (int[] found in (int[][])[places, steps])
+                Assert.InRange(found.Sum(n => Math.Pow(n - Questions / Bins, 2) / (Questions / Bins)), 0, 50);
+        });
+    }
+
+    /// <summary>Scenario 14: the user's inotify instances are used up. The file is looked at by the clock.</summary>
+    [EndToEndFact(SlirpnetOnly = true)]
+    public Task Without_inotify_a_change_is_followed_too() =>
+        WithResolverAsync("", new StubResolver(), async network =>
+        {
+            Assert.False(InotifyTests.HasInotify(network.Slirp.Pid));
+            string file = network.PathOfHost("/etc/resolv.conf");
+            await UntilAsync(network, DnsMessage.ServFail);
+            await File.WriteAllTextAsync(file, Living);
+            await UntilAsync(network, DnsMessage.NoError);
+            File.Delete(file);
+            await UntilAsync(network, DnsMessage.ServFail);
+            await File.WriteAllTextAsync(file + ".new", Living);
+            File.Move(file + ".new", file);
+            await UntilAsync(network, DnsMessage.NoError);
+        }, like: new SlirpPlan { Attachment = Attachment.Descriptor, Prefix = InotifyTests.UsedUp });
+
     /// <summary>Scenarios 55 and N6: the client gets what it said it takes, and knows that there is more.</summary>
     [EndToEndTheory(SlirpnetOnly = true)]
     [InlineData(null, 512)]
@@ -236,9 +282,10 @@ public class DnsHostTests
     }
 
     private static async Task WithResolverAsync(
-        string resolvConf, StubResolver resolver, Func<GuestNetwork, Task> test, Func<GuestNetwork, Task>? before = null)
+        string resolvConf, StubResolver resolver, Func<GuestNetwork, Task> test, Func<GuestNetwork, Task>? before = null,
+        SlirpPlan? like = null)
     {
-        var plan = new SlirpPlan
+        SlirpPlan plan = (like ?? new SlirpPlan()) with
         {
             OwnHost = true,
             Api = true,
