@@ -14,6 +14,9 @@ public class JudgeTests
         "_ws.malformed || _ws.expert.severity == error || ip.checksum.status == 0 || tcp.checksum.status == 0 || "
         + "udp.checksum.status == 0 || icmp.checksum.status == 0 || icmpv6.checksum.status == 0";
 
+    /// <summary>Scenario Z2: no frame ends in octets that are nobody's.</summary>
+    private const string Padding = " || eth.padding || eth.trailer";
+
     [EndToEndTheory(Tools = "tcpdump,tshark")]
     [InlineData(1500)]
     [InlineData(65520)]
@@ -31,7 +34,7 @@ public class JudgeTests
             await using Capture capture = await Capture.StartAsync(network.Guest, GuestNetwork.TapName, octets: 0);
             await SpeakAsync(network);
             await capture.FinishAsync(network.Guest);
-            string faults = await JudgeAsync(capture, "-Y", Faults);
+            string faults = await JudgeAsync(capture, "-Y", Machine.IsSlirp4netns ? Faults : Faults + Padding);
             Assert.True(faults.Length == 0, $"tshark finds fault with:\n{faults}");
             string protocols = await JudgeAsync(capture, "-q", "-z", "io,phs");
             foreach (string protocol in (string[])["arp", "tcp", "udp", "icmp", "icmpv6"])
