@@ -174,9 +174,7 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
         _ = _program.Add(step, Syscalls.setns, Register(ThereRegister), ChildRunner.CLONE_NEWNS);
 
         int place = _program.Here;
-        int move = _program.Add(step, Syscalls.move_mount, Register(CopyRegister), empty, Descriptor.AT_FDCWD, name,
-            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
-        _program.Change(move).OnlyErrno = (int)Errno.ELOOP; // it lies there already
+        int move = AddMove(step, name, empty);
         _program.LandError(move);
         var pause = new timespec { tv_nsec = PauseNanoseconds };
         _program.IgnoreError(_program.Add(step, Syscalls.clock_nanosleep, CLOCK_MONOTONIC, 0, _program.Value(pause), 0));
@@ -192,13 +190,26 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
         _program.Change(marked).OnOtherError = _program.Here; // no such name now, or no watch to be had
         AddWait(step, RetryMilliseconds, link);
 
+        // No link, by now; where the copy went it may have been one.
         _program.LandError(look);
+        int again = AddMove(step, name, empty);
+        _program.Change(again).OnSuccess = place;
+        _program.LandError(again);
         int plain = _program.Here;
         AddProbe(step, empty, bind);
         AddWait(step, Forever, plain);
 
-        _program.Change(move).OnOtherError = _program.Here;
+        _program.Change(move).OnOtherError = _program.Change(again).OnOtherError = _program.Here;
         AddWait(step, RetryMilliseconds, bind);
+    }
+
+    /// <summary>To where the name leads; ELOOP, which is no error, if it lies there already, be it beneath what the command has mounted.</summary>
+    private int AddMove(int step, nint name, nint empty)
+    {
+        int move = _program.Add(step, Syscalls.move_mount, Register(CopyRegister), empty, Descriptor.AT_FDCWD, name,
+            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+        _program.Change(move).OnlyErrno = (int)Errno.ELOOP;
+        return move;
     }
 
     /// <summary>Goes on if the copy is still mounted where it was put.</summary>
