@@ -52,7 +52,7 @@ public class ConfinementTests
         Assert.Equal((7, ""), (outcome.Status, RunTests.WithoutWalls(outcome.Stderr)));
     }
 
-    private static string Quoted(string[] walls) => string.Join(',', walls.Select(wall => $"\"{wall}\""));
+    internal static string Quoted(string[] walls) => string.Join(',', walls.Select(wall => $"\"{wall}\""));
 
     /// <returns>Null for a thread that has just ended.</returns>
     private static string[]? StatusOf(string task)
