@@ -351,7 +351,7 @@ public sealed class SoakTests(ITestOutputHelper output) : IDisposable
                         _delays.Add(Stopwatch.GetElapsedTime(since, end).TotalMilliseconds);
                 }
                 while (due <= end) due += Interval;
-                Thread.Sleep(Stopwatch.GetElapsedTime(end, due));
+                Thread.Sleep(1 + (int)Stopwatch.GetElapsedTime(end, due).TotalMilliseconds); // whole ones, and never too soon
             }
             _guest.Shutdown(SocketShutdown.Send);
         }
