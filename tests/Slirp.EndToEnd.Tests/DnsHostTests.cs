@@ -176,7 +176,7 @@ public class DnsHostTests
 
             // Chi-square, 7 degrees of freedom: 50 is exceeded with a probability below 0.0000001.
             foreach (int[] found in (int[][])[places, steps])
-                Assert.InRange(found.Sum(n => Math.Pow(n - Questions / Bins, 2) / (Questions / Bins)), 0, 50);
+                Assert.InRange(ChiSquare.Of(found), 0, 50);
         });
     }
 

@@ -87,17 +87,17 @@ public sealed class ResolverWatchTests : IDisposable
     public void Link_on_the_way_turned(string target)
     {
         Directory.CreateDirectory(PathOf("net/home"));
-        Directory.CreateDirectory(PathOf("net/work"));
+        Directory.CreateDirectory(PathOf("net/office"));
         File.WriteAllText(PathOf("net/home/conf"), "nameserver 192.0.2.1\n");
-        File.WriteAllText(PathOf("net/work/conf"), "nameserver 192.0.2.2\n");
+        File.WriteAllText(PathOf("net/office/conf"), "nameserver 192.0.2.2\n");
         File.CreateSymbolicLink(PathOf("net/current"), "home/");
         File.CreateSymbolicLink(PathOf("other"), PathOf("net"));
         File.CreateSymbolicLink(PathOf("resolv.conf"), target);
         using var watch = new ResolverWatch(PathOf("resolv.conf"));
         Assert.Equal(IpAddress.Parse("192.0.2.1"), watch.Current.Servers[0].Address);
-        Turn("net/current", "work");
+        Turn("net/current", "office");
         Names(watch, "192.0.2.2");
-        File.WriteAllText(PathOf("net/work/conf"), "nameserver 192.0.2.3\n");
+        File.WriteAllText(PathOf("net/office/conf"), "nameserver 192.0.2.3\n");
         Names(watch, "192.0.2.3");
         File.WriteAllText(PathOf("net/home/conf"), "nameserver 192.0.2.4\n");
         Assert.False(watch.TryUpdate());

@@ -9,6 +9,8 @@ namespace Slirp.Linux.Namespaces;
 /// <summary>The instructions by which a clone becomes a command in namespaces of its own (see ChildRunner).</summary>
 internal static unsafe class CommandInstructions
 {
+    internal const string Place = "/sys", FileName = "resolv.conf";
+
     private const int TreeRegister = 1, FileRegister = 2;
     private const int ReadableByAll = 0b110_100_100, MNT_DETACH = 2;
     private const int PR_SET_PDEATHSIG = 1, SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
@@ -56,30 +58,36 @@ internal static unsafe class CommandInstructions
         AddExecve(program, request.Command, path, environment);
     }
 
-    private static int AddResolvConf(ChildProgram program, byte[] content)
+    /// <summary>Appends the making of <see cref="FileName"/> in a memory of its own at <see cref="Place"/>, where something is sure to be
+    /// mounted over: nobody in other mount namespaces sees it, and it goes with this one.</summary>
+    /// <returns>The calls that mount, open and write.</returns>
+    internal static (int Mount, int Open, int Write) AddOwnFile(ChildProgram program, int step, int fileRegister, byte[] content)
     {
-        // The file is of a memory of the command's own, which nobody else sees and which goes with it. It is made where
-        // something is sure to be mounted over, and taken away again from there.
-        const string place = "/sys", name = "resolv.conf";
-        int step = program.Step("mount(MS_BIND)", "/etc/resolv.conf");
-        nint tmpfs = program.String("tmpfs"), over = program.String(place);
-        int mount = program.Add(step, Syscalls.mount, tmpfs, over, tmpfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, program.String("mode=755"));
-        int open = program.Add(step, Syscalls.openat, Descriptor.AT_FDCWD, program.String($"{place}/{name}"),
-            (int)(OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_CLOEXEC), ReadableByAll, result: FileRegister);
-        ChildProgram.Argument file = ChildProgram.Argument.Register(FileRegister);
+        nint tmpfs = program.String("tmpfs");
+        int mount = program.Add(step, Syscalls.mount, tmpfs, program.String(Place), tmpfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, program.String("mode=755"));
+        int open = program.Add(step, Syscalls.openat, Descriptor.AT_FDCWD, program.String($"{Place}/{FileName}"),
+            (int)(OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_CLOEXEC), ReadableByAll, result: fileRegister);
+        ChildProgram.Argument file = ChildProgram.Argument.Register(fileRegister);
         program.IgnoreError(program.Add(step, Syscalls.fchmod, file, ReadableByAll)); // whatever the umask made of it
         int write = program.Add(step, Syscalls.write, file, program.Bytes(content), content.Length);
         program.IgnoreError(program.Add(step, Syscalls.close, file));
+        return (mount, open, write);
+    }
+
+    private static int AddResolvConf(ChildProgram program, byte[] content)
+    {
+        int step = program.Step("mount(MS_BIND)", "/etc/resolv.conf");
+        (int mount, int open, int write) = AddOwnFile(program, step, FileRegister, content);
         // A bind mount needs something to lie on: a link is followed to its end. Where that is missing, a second layer
         // over /etc holds the file (overlayfs in a user namespace: Linux 5.11); /etc is read-only then.
-        int bind = program.Add(step, Syscalls.mount, program.String($"{place}/{name}"), program.String("/etc/resolv.conf"), 0, MS_BIND, 0);
+        int bind = program.Add(step, Syscalls.mount, program.String($"{Place}/{FileName}"), program.String("/etc/resolv.conf"), 0, MS_BIND, 0);
         program.IgnoreError(bind);
         program.IgnoreError(program.Add(step, Syscalls.mount, program.String("overlay"), program.String("/etc"),
-            program.String("overlay"), 0, program.String($"lowerdir={place}:/etc")));
+            program.String("overlay"), 0, program.String($"lowerdir={Place}:/etc")));
         program.LandSuccess(bind);
         program.LandError(open);
         program.LandError(write); // a limit on the size of files (ulimit -f)
-        program.IgnoreError(program.Add(step, Syscalls.umount2, over, MNT_DETACH));
+        program.IgnoreError(program.Add(step, Syscalls.umount2, program.String(Place), MNT_DETACH));
         program.LandError(mount);
         return step;
     }

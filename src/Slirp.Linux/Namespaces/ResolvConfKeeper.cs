@@ -39,10 +39,9 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
 
     private const int PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, EPOLL_CTL_ADD = 1, Forever = -1, RetryMilliseconds = 1000;
     private const int CLOCK_MONOTONIC = 1, PauseNanoseconds = 20_000_000;
-    private const int ReadableByAll = 0b110_100_100, AT_EMPTY_PATH = 0x1000, NameLength = 64, EventsLength = 4096;
-    private const long MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8;
+    private const int AT_EMPTY_PATH = 0x1000, NameLength = 64, EventsLength = 4096;
     private const long OPEN_TREE_CLONE = 1, MOVE_MOUNT_F_EMPTY_PATH = 4, MOVE_MOUNT_T_SYMLINKS = 0x10;
-    private const string Name = "/etc/resolv.conf", Place = "/sys", FileName = "resolv.conf";
+    private const string Name = "/etc/resolv.conf";
     private const InotifyMask Gone = InotifyMask.IN_DELETE_SELF | InotifyMask.IN_DONT_FOLLOW;
 
     private readonly ChildProgram _program = new();
@@ -127,18 +126,12 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
     private void AddFile(byte[] content)
     {
         int step = _program.Step("mount(tmpfs)", "a mount namespace for resolv.conf");
-        nint tmpfs = _program.String("tmpfs");
         _ = _program.Add(step, Syscalls.unshare, ChildRunner.CLONE_NEWNS);
         _ = Open(step, "/proc/self/ns/mnt", OpenFlags.O_RDONLY, HereRegister);
-        _ = _program.Add(step, Syscalls.mount, tmpfs, _program.String(Place), tmpfs, MS_NOSUID | MS_NODEV | MS_NOEXEC, _program.String("mode=755"));
-        _ = Open(step, Place, OpenFlags.O_PATH, FolderRegister);
-        _ = _program.Add(step, Syscalls.openat, Register(FolderRegister), _program.String(FileName),
-            (int)(OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_CLOEXEC), ReadableByAll, result: FileRegister);
-        _program.IgnoreError(_program.Add(step, Syscalls.fchmod, Register(FileRegister), ReadableByAll)); // whatever the umask made of it
-        _ = _program.Add(step, Syscalls.write, Register(FileRegister), _program.Bytes(content), content.Length);
+        _ = CommandInstructions.AddOwnFile(_program, step, FileRegister, content);
+        _ = Open(step, CommandInstructions.Place, OpenFlags.O_PATH, FolderRegister);
         // The number stands for the first copy until there is one.
-        _ = _program.Add(step, Syscalls.fcntl, Register(FileRegister), (int)Fcntl.F_DUPFD_CLOEXEC, 0, result: CopyRegister);
-        _program.IgnoreError(_program.Add(step, Syscalls.close, Register(FileRegister)));
+        _ = _program.Add(step, Syscalls.fcntl, Register(FolderRegister), (int)Fcntl.F_DUPFD_CLOEXEC, 0, result: CopyRegister);
     }
 
     private void AddWatches()
@@ -169,7 +162,7 @@ internal sealed unsafe class ResolvConfKeeper : IDisposable
         _program.IgnoreError(_program.Add(step, Syscalls.inotify_add_watch, Register(EventsRegister), name, (long)Gone)); // the mark
         _program.IgnoreError(_program.Add(step, Syscalls.close, Register(CopyRegister)));
         _ = _program.Add(step, Syscalls.setns, Register(HereRegister), ChildRunner.CLONE_NEWNS);
-        _ = _program.Add(step, Syscalls.open_tree, Register(FolderRegister), _program.String(FileName),
+        _ = _program.Add(step, Syscalls.open_tree, Register(FolderRegister), _program.String(CommandInstructions.FileName),
             OPEN_TREE_CLONE | (long)OpenFlags.O_CLOEXEC, result: CopyRegister);
         _ = _program.Add(step, Syscalls.setns, Register(ThereRegister), ChildRunner.CLONE_NEWNS);
 

@@ -72,14 +72,7 @@ public sealed class InitialSequenceTests : TcpConversation
             last = number;
         }
         // Chi-square, 63 degrees of freedom: 140 is exceeded with a probability below 0.0000001.
-        foreach (int[] found in (int[][])[high, low, steps]) Assert.True(ChiSquare(found, count) < 140, which);
-
-        static double ChiSquare(int[] found, int count)
-        {
-            double expected = (double)count / found.Length, sum = 0;
-            foreach (int bin in found) sum += (bin - expected) * (bin - expected) / expected;
-            return sum;
-        }
+        foreach (int[] found in (int[][])[high, low, steps]) Assert.True(ChiSquare.Of(found) < 140, which);
     }
 
     [Fact]
