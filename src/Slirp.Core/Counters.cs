@@ -9,7 +9,7 @@ public sealed class Counters
     public long TcpFlowsOpened, TcpFlowsClosed, TcpSegmentsSent, TcpSegmentsRetransmitted, TcpRetransmitTimeouts, TcpTailProbes;
     public long TcpChallengeAcks;
 
-    /// <summary>Connections that began with the smallest window, for all memory beyond that was promised.</summary>
+    /// <summary>How often a connection began with the smallest window, or could not have a larger one, for memory was promised.</summary>
     public long TcpSmallestWindows;
 
     /// <summary>Exceptions that an engine threw: bugs of ours, each of which cost a flow.</summary>

@@ -54,6 +54,8 @@ public sealed partial class TcpEngine<TWorld>
         int wanted = Math.Min(_parameters.MaxReceiveWindow, flow.RcvCapacity * 2);
         int share = FairWindow(wanted, now);
         if (share > flow.RcvCapacity) SetReceiveCapacity(flow, share);
+        // One that could not even have what it has, with little left for anybody, is as short of memory as a newcomer.
+        else if (share < flow.RcvCapacity && _budget.Available < _budget.Ceiling / 8) _counters.TcpSmallestWindows++;
     }
 
     private void ReleasePromises(TcpFlow flow)
